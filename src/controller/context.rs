@@ -1,0 +1,118 @@
+//! Everything that a pass may use.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::runtime::events::Recorder;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::memory::{Machines, Objects};
+use super::meter::Meter;
+use super::registry::Registry;
+use crate::api;
+use crate::crd::{ITCareInstance, ITCareSnapshot};
+use crate::decide::Site;
+use crate::inventory::Inventory;
+use crate::model::{ClusterId, Moment, ServiceId};
+use crate::platform::{Chance, Clock, Gate};
+
+/// How the controllers are set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// This cluster.
+    pub cluster: ClusterId,
+    /// Clusters whose ledgers are ours too.
+    pub previous_clusters: Vec<ClusterId>,
+    /// How long ITCare may take to show what a call did.
+    pub settle: Duration,
+    /// How old the list may be.
+    pub observe_interval: Duration,
+    /// How often running actions are looked at.
+    pub action_interval: Duration,
+    /// How old a detail may be.
+    pub detail_interval: Duration,
+    /// Time-out of a reply plus lease.
+    pub send_window: Duration,
+    /// Services per namespace; `None` = no restriction.
+    pub allowed_services: Option<BTreeMap<String, BTreeSet<ServiceId>>>,
+    /// Passes at once; further ones wait in order of arrival.
+    pub passes: usize,
+}
+
+/// Shared by all passes.
+pub struct Context {
+    /// The API server, for single calls.
+    pub kube: kube::Client,
+    /// ITCare.
+    pub itcare: api::Client,
+    /// The bulk view of ITCare.
+    pub inventory: Inventory,
+    /// Who claims what.
+    pub registry: Registry,
+    /// Both clocks.
+    pub clock: Clock,
+    /// Attempts and jitter.
+    pub chance: Chance,
+    /// Whether we lead.
+    pub gate: Gate,
+    /// Events.
+    pub recorder: Recorder,
+    /// Metrics.
+    pub meter: Meter,
+    /// How the controllers are set.
+    pub settings: Settings,
+    /// What is remembered of instances.
+    pub instances: Objects<ITCareInstance>,
+    /// What is remembered of snapshots.
+    pub snapshots: Objects<ITCareSnapshot>,
+    /// What is remembered of VMs.
+    pub machines: Machines,
+    /// A fair queue: the scheduler of the runtime serves due objects in no order and starves some.
+    pub slots: Arc<Semaphore>,
+    /// No new effect once cancelled.
+    pub stop: CancellationToken,
+}
+
+impl Context {
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        let reading = self.clock.now();
+        Moment { wall: reading.wall, mono: reading.mono }
+    }
+
+    /// Whether an effect may start.
+    #[must_use]
+    pub fn may_act(&self) -> bool {
+        self.gate.is_open() && !self.stop.is_cancelled()
+    }
+
+    /// Where we run, as the decision sees it.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        let (processes, submitter) = self.machines.learned();
+        Site {
+            cluster: self.settings.cluster.clone(),
+            previous_clusters: self.settings.previous_clusters.clone(),
+            account: self.itcare.account(),
+            submitter,
+            processes,
+            settle: self.settings.settle,
+            observe_interval: self.settings.observe_interval,
+            action_interval: self.settings.action_interval,
+            detail_interval: self.settings.detail_interval,
+            send_window: self.settings.send_window,
+        }
+    }
+
+    /// Whether a namespace may use a service.
+    #[must_use]
+    pub fn allows(&self, namespace: &str, service: ServiceId) -> bool {
+        self.settings
+            .allowed_services
+            .as_ref()
+            .is_none_or(|allowed| allowed.get(namespace).is_some_and(|services| services.contains(&service)))
+    }
+}

@@ -1,0 +1,247 @@
+//! Reads: the start of a pass, and the single facts that the decision asks for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Api;
+
+use super::Context;
+use super::memory::KnownDetail;
+use super::registry::key_of;
+use super::subject::{Gathered, Machine, Subject};
+use crate::api::{ActionFilter, InstanceFilter, Priority};
+use crate::crd::{LEDGER_ANNOTATION, RECONCILE_ANNOTATION, Record};
+use crate::decide::instance::ObjectFacts;
+use crate::decide::{Cloud, Look, Need};
+use crate::model::{Action, Failure, FailureClass, HostName, Ledger, ObjectKey, Observed};
+
+/// What the API server and this process know: no call is made.
+pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(Gathered<K>, Option<Machine>)> {
+    let key = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref())?;
+    let uid = record.metadata.uid.clone().unwrap_or_default();
+    let spec = record.spec.as_ref().ok()?.as_ref().clone();
+    let status = record.status();
+    let object = ObjectFacts {
+        key: key.clone(),
+        uid: uid.clone(),
+        generation: record.metadata.generation.unwrap_or_default(),
+        created: record.metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
+        deleting: record.metadata.deletion_timestamp.is_some(),
+        has_finalizer: record.has_finalizer(),
+        reconcile_requested: record.annotation(RECONCILE_ANNOTATION).map(str::to_owned),
+    };
+    let ledger = Ledger::newest(record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));
+    let now = context.now();
+    let usable = ledger.as_ref().ok().and_then(Option::as_ref).filter(|ledger| ledger.object == key.to_string());
+    let machine = K::machine(context, &key, &spec, usable);
+    let mut memory = K::objects(context).memory(&key, &uid);
+    let mut cloud = Cloud::default();
+    let mut due = spread(&uid, context.settings.detail_interval);
+    if let Some(machine) = &machine {
+        memory.effect_end = memory.effect_end.max(context.machines.effect_end(machine.service, &machine.name));
+        let same_account = usable.is_none_or(|ledger| ledger.account == context.itcare.account());
+        cloud.missing_is_evidence = context.inventory.missing_is_evidence(machine.service, same_account);
+        refresh(context, &mut cloud, machine);
+        if let Some(known) = machine.id.and_then(|id| context.machines.detail(id)) {
+            due = known.at + context.settings.detail_interval;
+            cloud.detail = Observed::Present { value: known.detail.as_ref().clone(), at: known.at };
+            cloud.storage = known.storage;
+            cloud.network = known.network;
+        }
+    }
+    let more = K::more(context, &key, &spec, machine.as_ref(), &cloud);
+    let gathered = Gathered {
+        record,
+        spec,
+        status,
+        object,
+        ledger,
+        site: context.site(),
+        cloud,
+        memory,
+        pass: now.mono,
+        due,
+        more,
+    };
+    Some((gathered, machine))
+}
+
+/// Spreads first looks over the interval, so that a restart does not read ten thousand details at once.
+fn spread(uid: &str, interval: Duration) -> Duration {
+    let hash = uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let part = u32::try_from(hash >> 40).unwrap_or_default() % 10_000;
+    interval / 20 + interval / 10_000 * part
+}
+
+/// The shared view as it is now.
+fn refresh(context: &Context, cloud: &mut Cloud, machine: &Machine) {
+    cloud.named = context.inventory.named(machine.service, &machine.name);
+    cloud.running = context.inventory.running(&machine.name);
+    if let Some(id) = machine.id {
+        cloud.listed = context.inventory.listed(machine.service, id);
+    }
+}
+
+/// Reads one fact into the view. A failure is kept there too: the decision says what it means.
+pub async fn read<K: Subject>(context: &Context, gathered: &mut Gathered<K>, machine: Option<&Machine>, need: Need) {
+    let result = fetch(context, gathered, machine, &need).await;
+    if let Err(failure) = result {
+        gathered.cloud.failures.push((need, failure));
+    }
+    if let Some(machine) = machine {
+        refresh(context, &mut gathered.cloud, machine);
+        learn(context, gathered);
+    }
+    gathered.more = K::more(context, &gathered.object.key, &gathered.spec, machine, &gathered.cloud);
+    gathered.site = context.site();
+}
+
+async fn fetch<K: Subject>(
+    context: &Context,
+    gathered: &mut Gathered<K>,
+    machine: Option<&Machine>,
+    need: &Need,
+) -> Result<(), Failure> {
+    let at = context.now().mono;
+    let itcare = &context.itcare;
+    let cloud = &mut gathered.cloud;
+    match need {
+        Need::Object => {
+            let same = unchanged(context, &gathered.record).await?;
+            cloud.object_unchanged = Some(same);
+        }
+        Need::Detail(id) => match itcare.detail(*id, Priority::User).await {
+            Ok(detail) => {
+                let known = context.machines.detail(*id);
+                // Parts read on their own are asked again only when there is nothing yet.
+                cloud.storage = known.as_ref().and_then(|known| known.storage.clone());
+                cloud.network = known.and_then(|known| known.network);
+                let recorded = machine.is_some_and(|machine| {
+                    machine.id == Some(*id)
+                        && machine.name == detail.name
+                        && detail.service.is_none_or(|service| service == machine.service)
+                });
+                if let Some(machine) = machine.filter(|_| recorded) {
+                    context.inventory.reads_right(machine.service, at);
+                }
+                cloud.detail = Observed::Present { value: detail, at };
+                keep(context, cloud);
+            }
+            Err(error) if error.class() == FailureClass::Missing => {
+                context.machines.drop_detail(*id);
+                cloud.detail = Observed::Absent { at };
+            }
+            Err(error) => return Err(error.failure()),
+        },
+        Need::Storage(id) => {
+            cloud.storage = Some(itcare.storage(*id, Priority::User).await.map_err(|error| error.failure())?);
+            keep(context, cloud);
+        }
+        Need::Network(id) => {
+            cloud.network = Some(itcare.network(*id, Priority::User).await.map_err(|error| error.failure())?);
+            keep(context, cloud);
+        }
+        Need::List { service, since } => context.inventory.list_since(*service, *since).await?,
+        Need::Running { since } => context.inventory.running_since(*since).await?,
+        Need::Action(id) => match itcare.action(*id, Priority::User).await {
+            Ok(action) => cloud.action = Some((*id, Observed::Present { value: action, at })),
+            Err(error) if error.class() == FailureClass::Missing => {
+                cloud.action = Some((*id, Observed::Absent { at }));
+            }
+            Err(error) => return Err(error.failure()),
+        },
+        Need::Look(name) => cloud.look = Some(look(context, name).await?),
+        Need::Slot(id) => {
+            cloud.slot = match itcare.snapshot(*id, Priority::User).await.map_err(|error| error.failure())? {
+                Some(slot) => Observed::Present { value: slot, at },
+                None => Observed::Absent { at },
+            };
+        }
+    }
+    Ok(())
+}
+
+fn keep(context: &Context, cloud: &Cloud) {
+    if let Observed::Present { value, at } = &cloud.detail {
+        context.machines.keep(KnownDetail {
+            detail: Arc::new(value.clone()),
+            at: *at,
+            storage: cloud.storage.clone(),
+            network: cloud.network.clone(),
+        });
+    }
+}
+
+/// Actions first, instances second, both by name; names are compared here, without case.
+async fn look(context: &Context, name: &HostName) -> Result<Look, Failure> {
+    let at = context.now().mono;
+    let filter = ActionFilter { resource_name: Some(name.as_str().to_owned()), ..ActionFilter::default() };
+    let actions = context.itcare.actions(&filter, Priority::User).await.map_err(|error| error.failure())?;
+    let filter = InstanceFilter { names: vec![name.as_str().to_owned()], ..InstanceFilter::default() };
+    let listing = context.itcare.list_all(&filter, Priority::User).await.map_err(|error| error.failure())?;
+    if !listing.complete {
+        return Err(Failure {
+            class: FailureClass::Garbled,
+            status: None,
+            message: "the list of instances changed while its pages were read".to_owned(),
+        });
+    }
+    let same = |action: &Action| action.resource_name.as_deref().is_some_and(|other| name.matches(other));
+    // Actions in the shared running list count too: the filter by name may be stricter than we are.
+    let mut all: Vec<Action> = actions.into_iter().filter(same).collect();
+    if let Observed::Present { value, at: seen } = context.inventory.running(name)
+        && seen >= at
+    {
+        for action in value {
+            if !all.iter().any(|other| other.id == action.id) {
+                all.push(action);
+            }
+        }
+    }
+    let instances =
+        listing.items.into_iter().filter(|item| item.is_live() && item.name == *name).collect();
+    Ok(Look { actions: all, instances, at })
+}
+
+/// Whether the object is still the one that the decision saw.
+async fn unchanged<K: Subject>(context: &Context, record: &Record<K>) -> Result<bool, Failure> {
+    let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
+        return Ok(false);
+    };
+    match get::<K>(context, &key).await {
+        Ok(Some(live)) => {
+            let same = live.metadata.uid == record.metadata.uid
+                && live.metadata.generation == record.metadata.generation
+                && live.metadata.deletion_timestamp.is_some() == record.metadata.deletion_timestamp.is_some();
+            K::objects(context).wrote(&key, Arc::new(live));
+            Ok(same)
+        }
+        Ok(None) => Ok(false),
+        Err(error) => Err(Failure {
+            class: FailureClass::Transient,
+            status: None,
+            message: format!("the API server did not give the object: {error}"),
+        }),
+    }
+}
+
+/// The object as the API server has it now.
+pub async fn get<K: Subject>(context: &Context, key: &ObjectKey) -> Result<Option<Record<K>>, kube::Error> {
+    let api: Api<Record<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
+    api.get_opt(&key.name).await
+}
+
+/// What our own action tells: its process word, and the name under which we are recorded.
+fn learn<K: Subject>(context: &Context, gathered: &Gathered<K>) {
+    let Some(operation) = K::followed(&gathered.status) else { return };
+    let Some(id) = operation.action_id else { return };
+    let read = gathered.cloud.action.as_ref().and_then(|(_, action)| action.as_ref().value());
+    let running = gathered.cloud.running.as_ref().value().into_iter().flatten();
+    if let Some(action) = read.into_iter().chain(running).find(|action| action.id.get() == id) {
+        let process = action.process.as_deref().map(|process| (process, operation.kind));
+        context.machines.learn(process, action.submitted_by.as_deref());
+    }
+}
+

@@ -1,0 +1,217 @@
+//! What the shell keeps in memory, per object and per VM. Losing all of it costs fresh reads, no more.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::crd::{Kind, Record};
+use crate::decide::Memory;
+use crate::model::remote::{FileSystem, Network};
+use crate::model::{Detail, HostName, InstanceId, ObjectKey, OperationKind, ServiceId};
+
+/// Per object: what was decided to be remembered, and the object as our last write returned it.
+pub struct Objects<K: Kind>(Mutex<HashMap<ObjectKey, Entry<K>>>);
+
+struct Entry<K: Kind> {
+    uid: String,
+    memory: Memory,
+    latest: Option<Arc<Record<K>>>,
+    /// Notes told already: an Event is for a change, not for a pass.
+    told: Vec<String>,
+    /// Passes in a row that asked to run again at once.
+    hot: u32,
+    /// Failures of ours (API server) in a row.
+    errors: u32,
+}
+
+impl<K: Kind> Default for Objects<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Kind> Objects<K> {
+    fn with<T>(&self, key: &ObjectKey, uid: &str, act: impl FnOnce(&mut Entry<K>) -> T) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Entry {
+            uid: uid.to_owned(),
+            memory: Memory::default(),
+            latest: None,
+            told: Vec::new(),
+            hot: 0,
+            errors: 0,
+        };
+        let entry = all.entry(key.clone()).or_insert_with(fresh);
+        if entry.uid != uid {
+            *entry = fresh();
+        }
+        act(entry)
+    }
+
+    /// The memory of an object.
+    pub fn memory(&self, key: &ObjectKey, uid: &str) -> Memory {
+        self.with(key, uid, |entry| entry.memory.clone())
+    }
+
+    /// Replaces it.
+    pub fn remember(&self, key: &ObjectKey, uid: &str, memory: Memory) {
+        self.with(key, uid, |entry| entry.memory = memory);
+    }
+
+    /// The newer of the cached object and what our own last write returned: we always see our own writes.
+    pub fn newest(&self, key: &ObjectKey, cached: Arc<Record<K>>) -> Arc<Record<K>> {
+        let uid = cached.metadata.uid.clone().unwrap_or_default();
+        self.with(key, &uid, |entry| match &entry.latest {
+            Some(latest) if latest.version() > cached.version() => Arc::clone(latest),
+            Some(_) | None => {
+                entry.latest = None;
+                cached
+            }
+        })
+    }
+
+    /// Keeps what a write returned.
+    pub fn wrote(&self, key: &ObjectKey, record: Arc<Record<K>>) {
+        let uid = record.metadata.uid.clone().unwrap_or_default();
+        self.with(key, &uid, |entry| entry.latest = Some(record));
+    }
+
+    /// Whether a note is new.
+    pub fn tell(&self, key: &ObjectKey, uid: &str, note: &str) -> bool {
+        self.with(key, uid, |entry| {
+            if entry.told.iter().any(|told| told == note) {
+                return false;
+            }
+            if entry.told.len() >= 16 {
+                entry.told.remove(0);
+            }
+            entry.told.push(note.to_owned());
+            true
+        })
+    }
+
+    /// Stretches a wish to run at once that comes again and again: nothing loops hot.
+    pub fn cool(&self, key: &ObjectKey, uid: &str, wake: Duration) -> Duration {
+        self.with(key, uid, |entry| {
+            if wake > Duration::from_millis(50) {
+                entry.hot = 0;
+                return wake;
+            }
+            entry.hot = entry.hot.saturating_add(1);
+            match entry.hot {
+                0..=12 => wake,
+                hot => Duration::from_millis(100).saturating_mul(1 << (hot - 12).min(9)),
+            }
+        })
+    }
+
+    /// Counts a failure of the API server; returns how many in a row.
+    pub fn failed(&self, key: &ObjectKey, uid: &str) -> u32 {
+        self.with(key, uid, |entry| {
+            entry.errors = entry.errors.saturating_add(1);
+            entry.errors
+        })
+    }
+
+    /// A pass went through.
+    pub fn succeeded(&self, key: &ObjectKey, uid: &str) {
+        self.with(key, uid, |entry| entry.errors = 0);
+    }
+
+    /// The object is gone.
+    pub fn forget(&self, key: &ObjectKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// A detail with the parts that had to be read on their own.
+#[derive(Clone)]
+pub struct KnownDetail {
+    /// The detail.
+    pub detail: Arc<Detail>,
+    /// When it was asked for.
+    pub at: Duration,
+    /// File systems, where the detail left them out.
+    pub storage: Option<Vec<FileSystem>>,
+    /// Network, where the detail left it out.
+    pub network: Option<Network>,
+}
+
+/// Per VM: its detail, a lock that both controllers take, the end of our last effect.
+#[derive(Default)]
+pub struct Machines {
+    details: Mutex<HashMap<InstanceId, KnownDetail>>,
+    locks: Mutex<HashMap<(ServiceId, String), Arc<tokio::sync::Mutex<()>>>>,
+    effects: Mutex<HashMap<(ServiceId, String), Duration>>,
+    learned: Mutex<Learned>,
+}
+
+/// What replies taught us about the account and its workflows.
+#[derive(Default)]
+struct Learned {
+    /// `None` for a word that serves several kinds: it tells nothing.
+    processes: BTreeMap<String, Option<OperationKind>>,
+    submitter: Option<String>,
+}
+
+impl Machines {
+    /// What is known of a VM.
+    pub fn detail(&self, id: InstanceId) -> Option<KnownDetail> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Keeps a detail; parts read on their own stay valid with it.
+    pub fn keep(&self, known: KnownDetail) {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner).insert(known.detail.id, known);
+    }
+
+    /// A VM is gone or not ours any more.
+    pub fn drop_detail(&self, id: InstanceId) {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// The lock of a VM, by its name: there may be no id yet.
+    pub fn lock(&self, service: ServiceId, name: &HostName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        if locks.len() > 50_000 {
+            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        }
+        Arc::clone(locks.entry((service, name.folded())).or_default())
+    }
+
+    /// When our last effect on that name ended.
+    pub fn effect_end(&self, service: ServiceId, name: &HostName) -> Duration {
+        let effects = self.effects.lock().unwrap_or_else(PoisonError::into_inner);
+        effects.get(&(service, name.folded())).copied().unwrap_or_default()
+    }
+
+    /// An effect on that name ended.
+    pub fn effect_ended(&self, service: ServiceId, name: &HostName, at: Duration) {
+        let mut effects = self.effects.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = effects.entry((service, name.folded())).or_default();
+        *end = (*end).max(at);
+    }
+
+    /// Learns which process word stands for which kind, and under which name our actions are recorded.
+    pub fn learn(&self, process: Option<(&str, OperationKind)>, submitter: Option<&str>) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((process, kind)) = process
+            && learned.processes.len() < 256
+        {
+            let known = learned.processes.entry(process.to_owned()).or_insert(Some(kind));
+            if *known != Some(kind) {
+                *known = None;
+            }
+        }
+        if let Some(submitter) = submitter {
+            learned.submitter = Some(submitter.to_owned());
+        }
+    }
+
+    /// What was learned.
+    pub fn learned(&self) -> (BTreeMap<String, OperationKind>, Option<String>) {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let processes = learned.processes.iter().filter_map(|(word, kind)| Some((word.clone(), (*kind)?)));
+        (processes.collect(), learned.submitter.clone())
+    }
+}

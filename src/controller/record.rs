@@ -1,0 +1,95 @@
+//! After acting: status if it changed, Events on transition, metrics.
+
+use std::sync::Arc;
+
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource};
+use serde_json::json;
+
+use super::Context;
+use super::subject::{Gathered, Subject};
+use crate::crd::{Condition, ConditionType, FIELD_MANAGER, Reason, Record, condition};
+use crate::decide::{Decision, Note};
+
+/// Writes the status if it differs from what is there: server-side apply, everything in one write.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn status<K: Subject>(
+    context: &Context,
+    gathered: &Gathered<K>,
+    status: &K::Status,
+) -> Result<(), kube::Error> {
+    if *status == gathered.status {
+        return Ok(());
+    }
+    let key = &gathered.object.key;
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"name": key.name, "namespace": key.namespace, "uid": gathered.object.uid},
+        "status": status,
+    });
+    let api: Api<Record<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    match api.patch_status(&key.name, &parameters, &Patch::Apply(&body)).await {
+        Ok(record) => {
+            context.meter.wrote(controller::<K>(), "status");
+            K::objects(context).wrote(key, Arc::new(record));
+            Ok(())
+        }
+        // Gone, or replaced by another object of that name: nothing to tell.
+        Err(kube::Error::Api(error)) if error.is_not_found() || error.code == 422 && error.message.contains("uid") => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The controller's name in metrics and logs.
+#[must_use]
+pub fn controller<K: Subject>() -> &'static str {
+    match K::kind(&()).as_ref() {
+        "ITCareInstance" => "instance",
+        _ => "snapshot",
+    }
+}
+
+/// Tells transitions and notes as Events; a failure to tell is no failure of the pass.
+pub async fn tell<K: Subject>(context: &Context, gathered: &Gathered<K>, decision: &Decision<K::Status>) {
+    let reference = gathered.record.object_ref(&());
+    let mut events: Vec<(bool, Reason, String)> = Vec::new();
+    if let Some((warning, reason, message)) = transition(K::conditions(&gathered.status), K::conditions(&decision.status)) {
+        context.meter.transition(controller::<K>(), reason);
+        tracing::info!(reason = reason.as_str(), message = %message, "transition");
+        events.push((warning, reason, message));
+    }
+    for Note { warning, reason, message } in &decision.notes {
+        if K::objects(context).tell(&gathered.object.key, &gathered.object.uid, message) {
+            tracing::info!(reason = reason.as_str(), message = %message, "note");
+            events.push((*warning, *reason, message.clone()));
+        }
+    }
+    for (warning, reason, message) in events {
+        let event = Event {
+            type_: if warning { EventType::Warning } else { EventType::Normal },
+            reason: reason.as_str().to_owned(),
+            note: Some(crate::crd::status::bounded(&message, 1000)),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = context.recorder.publish(&event, &reference).await {
+            tracing::debug!(error = %error, "an Event could not be published");
+        }
+    }
+}
+
+/// The new reason of `Ready`, if it or its status changed.
+fn transition(old: &[Condition], new: &[Condition]) -> Option<(bool, Reason, String)> {
+    let after = condition::find(new, ConditionType::Ready)?;
+    let before = condition::find(old, ConditionType::Ready);
+    if before.is_some_and(|before| before.reason == after.reason && before.status == after.status) {
+        return None;
+    }
+    let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == after.reason)?;
+    Some((condition::is_true(new, ConditionType::Stalled), reason, after.message.clone()))
+}

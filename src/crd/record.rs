@@ -1,0 +1,153 @@
+//! The lean record: what the watch keeps of an object.
+//!
+//! Managed fields and other people's annotations and labels are dropped while decoding, and the status
+//! stays the JSON text it came as until a pass needs it: a typed object with everything costs ten times
+//! as much, and ten thousand of them are to fit in tens of MiB. An object whose spec does not decode is
+//! a value like any other, so that one bad object never ends the watch.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+
+use super::{FINALIZER, LEDGER_ANNOTATION, RECONCILE_ANNOTATION};
+
+/// One of our two kinds.
+pub trait Kind: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + Send + Sync + 'static {
+    /// Its spec.
+    type Spec: DeserializeOwned + Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static;
+    /// Its status.
+    type Status: DeserializeOwned + serde::Serialize + Clone + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static;
+}
+
+impl Kind for super::ITCareInstance {
+    type Spec = super::ITCareInstanceSpec;
+    type Status = super::InstanceStatus;
+}
+
+impl Kind for super::ITCareSnapshot {
+    type Spec = super::ITCareSnapshotSpec;
+    type Status = super::SnapshotStatus;
+}
+
+/// An object as the cache keeps it.
+#[derive(Clone, Debug)]
+pub struct Record<K: Kind> {
+    /// Name, namespace, uid, versions, times, finalizers and our own annotations; nothing else.
+    pub metadata: ObjectMeta,
+    /// The spec, or why it cannot be decoded.
+    pub spec: Result<Box<K::Spec>, Box<str>>,
+    /// The status as JSON text.
+    status: Box<str>,
+}
+
+impl<K: Kind> Record<K> {
+    /// The status, decoded now. One that does not decode counts as none: it can be observed again.
+    #[must_use]
+    pub fn status(&self) -> K::Status {
+        serde_json::from_str(&self.status).unwrap_or_default()
+    }
+
+    /// One of our annotations.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Whether our finalizer is there.
+    #[must_use]
+    pub fn has_finalizer(&self) -> bool {
+        self.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|name| name == FINALIZER))
+    }
+
+    /// The resource version as a number; API servers count, though the contract says "opaque". `None`
+    /// when it is not one, which callers must treat as "maybe old".
+    #[must_use]
+    pub fn version(&self) -> Option<u64> {
+        self.metadata.resource_version.as_deref()?.parse().ok()
+    }
+}
+
+impl<'de, K: Kind> Deserialize<'de> for Record<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Metadata {
+            name: Option<String>,
+            namespace: Option<String>,
+            uid: Option<String>,
+            resource_version: Option<String>,
+            generation: Option<i64>,
+            creation_timestamp: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
+            deletion_timestamp: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
+            finalizers: Option<Vec<String>>,
+            annotations: Option<BTreeMap<String, String>>,
+            #[serde(default)]
+            #[expect(dead_code, reason = "named so that the decoder skips it without building it")]
+            managed_fields: IgnoredAny,
+        }
+        #[derive(Deserialize)]
+        struct Whole {
+            metadata: Metadata,
+            #[serde(default)]
+            spec: serde_json::Value,
+            #[serde(default)]
+            status: serde_json::Value,
+        }
+        let Whole { metadata, spec, status } = Whole::deserialize(deserializer)?;
+        let annotations = metadata.annotations.map(|mut all| {
+            all.retain(|key, _| key == LEDGER_ANNOTATION || key == RECONCILE_ANNOTATION);
+            all
+        });
+        Ok(Self {
+            metadata: ObjectMeta {
+                name: metadata.name,
+                namespace: metadata.namespace,
+                uid: metadata.uid,
+                resource_version: metadata.resource_version,
+                generation: metadata.generation,
+                creation_timestamp: metadata.creation_timestamp,
+                deletion_timestamp: metadata.deletion_timestamp,
+                finalizers: metadata.finalizers,
+                annotations: annotations.filter(|all| !all.is_empty()),
+                ..ObjectMeta::default()
+            },
+            spec: serde_json::from_value::<K::Spec>(spec)
+                .map(Box::new)
+                .map_err(|error| error.to_string().into_boxed_str()),
+            status: status.to_string().into_boxed_str(),
+        })
+    }
+}
+
+impl<K: Kind> Resource for Record<K> {
+    type DynamicType = ();
+    type Scope = k8s_openapi::NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        K::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        K::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        K::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        K::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}

@@ -1,0 +1,98 @@
+//! From a verdict to conditions: one write sets all of them together.
+
+use jiff::Timestamp;
+
+use crate::crd::{Condition, ConditionType, Reason, condition, status::bounded};
+use crate::model::time::whole_seconds;
+
+/// How the object stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Carried out.
+    Ready(Reason, String),
+    /// Work goes on, or is waited for. `known` is false while there is nothing yet that could be ready.
+    Working {
+        /// Why.
+        reason: Reason,
+        /// For a person.
+        message: String,
+        /// `Ready` is `False` when true, `Unknown` when not.
+        known: bool,
+    },
+    /// Only a person can help.
+    Stalled(Reason, String),
+    /// As it was; only the generation is acknowledged (suspended objects).
+    Held(String),
+}
+
+/// A condition beyond `Ready`, `Reconciling` and `Stalled`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// Its type.
+    pub type_: ConditionType,
+    /// Its status.
+    pub status: bool,
+    /// Why.
+    pub reason: Reason,
+    /// For a person.
+    pub message: String,
+}
+
+/// The conditions that follow: transition times are kept where the status did not change.
+#[must_use]
+pub fn build(
+    old: &[Condition],
+    verdict: &Verdict,
+    extras: &[Extra],
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let make = |type_: ConditionType, status: &str, reason: &str, message: &str| {
+        let before = condition::find(old, type_).filter(|condition| condition.status == status);
+        Condition {
+            type_: type_.as_str().to_owned(),
+            status: status.to_owned(),
+            observed_generation: Some(generation),
+            last_transition_time: before
+                .map_or_else(|| whole_seconds(now), |condition| condition.last_transition_time),
+            reason: reason.to_owned(),
+            message: bounded(message, 4096),
+        }
+    };
+    let mut all = Vec::with_capacity(3);
+    match verdict {
+        Verdict::Ready(reason, message) => {
+            all.push(make(ConditionType::Ready, "True", reason.as_str(), message));
+        }
+        Verdict::Working { reason, message, known } => {
+            let status = if *known { "False" } else { "Unknown" };
+            all.push(make(ConditionType::Ready, status, reason.as_str(), message));
+            all.push(make(ConditionType::Reconciling, "True", reason.as_str(), message));
+        }
+        Verdict::Stalled(reason, message) => {
+            all.push(make(ConditionType::Ready, "False", reason.as_str(), message));
+            all.push(make(ConditionType::Stalled, "True", reason.as_str(), message));
+        }
+        Verdict::Held(message) => {
+            match condition::find(old, ConditionType::Ready) {
+                Some(ready) => all.push(make(ConditionType::Ready, &ready.status, &ready.reason, message)),
+                None => all.push(make(
+                    ConditionType::Ready,
+                    "Unknown",
+                    Reason::ProgressingWithRetry.as_str(),
+                    message,
+                )),
+            }
+            for type_ in [ConditionType::Reconciling, ConditionType::Stalled] {
+                if let Some(kept) = condition::find(old, type_) {
+                    all.push(make(type_, &kept.status, &kept.reason, &kept.message));
+                }
+            }
+        }
+    }
+    for extra in extras {
+        let status = if extra.status { "True" } else { "False" };
+        all.push(make(extra.type_, status, extra.reason.as_str(), &extra.message));
+    }
+    all
+}

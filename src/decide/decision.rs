@@ -1,0 +1,272 @@
+//! What a decision is made of: the step, the status to write, when to look again, what to tell.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::crd::Reason;
+use crate::crd::instance::ITCareInstanceSpec;
+use crate::model::{
+    Action, ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, OperationKind, ServiceId, Size, SnapshotId,
+};
+
+/// What follows from a view.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "a decision that nobody carries out is a lost change"]
+pub struct Decision<S> {
+    /// At most one thing to do.
+    pub step: Step,
+    /// The status to write, complete.
+    pub status: S,
+    /// When to look again if nothing happens before.
+    pub wake: Wake,
+    /// What to tell as Events, beyond the transitions of conditions.
+    pub notes: Vec<Note>,
+    /// What to remember in this process; it only ever makes us wait longer.
+    pub memory: Memory,
+}
+
+/// When to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Only when the object or its part of the cloud changes.
+    OnChange,
+    /// After this time at the latest.
+    After(Duration),
+}
+
+/// An Event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// Why.
+    pub reason: Reason,
+    /// For a person.
+    pub message: String,
+}
+
+/// At most one of these is carried out in a pass, besides reads.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Nothing to do but to write the status if it changed.
+    Nothing,
+    /// A fact is missing: read it, then decide again.
+    Observe(Need),
+    /// Write the ledger, with our finalizer added if `finalizer`.
+    SaveLedger {
+        /// The ledger, `seq` already raised.
+        ledger: Box<Ledger>,
+        /// Whether our finalizer must be there.
+        finalizer: bool,
+    },
+    /// Remove a ledger that was copied from another object.
+    DropLedger,
+    /// Let the object go.
+    RemoveFinalizer,
+    /// A call that must not run twice: intent first (DESIGN 5.2).
+    Guarded(Guarded),
+    /// Any other call that changes something (DESIGN 5.3).
+    Call(Call),
+}
+
+/// A fact to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// The object itself, from the API server: is it still the one that was decided upon?
+    Object,
+    /// The detail of an instance.
+    Detail(InstanceId),
+    /// File systems, where the detail leaves them out.
+    Storage(InstanceId),
+    /// Network, where the detail leaves it out.
+    Network(InstanceId),
+    /// The list of a service, requested at this time or later (shared by everybody).
+    List {
+        /// Which service.
+        service: ServiceId,
+        /// Not older than this.
+        since: Duration,
+    },
+    /// All running actions, requested at this time or later (shared by everybody).
+    Running {
+        /// Not older than this.
+        since: Duration,
+    },
+    /// One action.
+    Action(ActionId),
+    /// The actions of that name in all statuses, then the instances of that name.
+    Look(HostName),
+    /// The snapshot slot of an instance.
+    Slot(InstanceId),
+}
+
+/// A call that must not run twice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guarded {
+    /// The ledger to which the intent is added.
+    pub ledger: Box<Ledger>,
+    /// The one-shot request that it serves.
+    pub request: Option<Timestamp>,
+    /// What to send.
+    pub call: GuardedCall,
+}
+
+/// The four calls that must not run twice.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GuardedCall {
+    /// Create the instance.
+    Create(Box<CreateRequest>),
+    /// Hard reset.
+    Reset {
+        /// Which instance.
+        id: InstanceId,
+        /// Shown in ITCare's monitoring.
+        comment: Option<String>,
+    },
+    /// Take a snapshot; the attempt's mark is added to the description when it is sent.
+    TakeSnapshot {
+        /// Of which instance.
+        id: InstanceId,
+        /// The user's description.
+        description: Option<String>,
+        /// The user's change reference.
+        change_reference: Option<String>,
+    },
+    /// Put the instance back to its snapshot.
+    Recover {
+        /// Which instance.
+        id: InstanceId,
+    },
+}
+
+/// The creation, as the spec asks for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateRequest {
+    /// The spec; every creation detail in it is sent.
+    pub spec: ITCareInstanceSpec,
+}
+
+impl GuardedCall {
+    /// The kind of the operation.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Create(_) => OperationKind::Create,
+            Self::Reset { .. } => OperationKind::Reset,
+            Self::TakeSnapshot { .. } => OperationKind::TakeSnapshot,
+            Self::Recover { .. } => OperationKind::Recover,
+        }
+    }
+}
+
+/// The other calls that change something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The instance.
+    pub id: InstanceId,
+    /// The user's change reference, sent where the call takes one.
+    pub change_reference: Option<String>,
+    /// What to do with it.
+    pub action: CallAction,
+}
+
+/// What a [`Call`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallAction {
+    /// Power on.
+    Start,
+    /// Power off.
+    Stop,
+    /// Change CPUs and memory.
+    Resize(Size),
+    /// Switch monitoring.
+    UpdateMonitoring {
+        /// On or off.
+        enabled: bool,
+        /// Alerts become incidents.
+        alerting: Option<bool>,
+    },
+    /// Change the patch party.
+    UpdatePatching {
+        /// Leave the VM out.
+        excluded: bool,
+        /// Why.
+        reason: Option<String>,
+        /// 1, 2 or 3.
+        group: Option<i64>,
+    },
+    /// Switch replication.
+    UpdateReplication {
+        /// On or off.
+        enabled: bool,
+        /// Why off.
+        reason: Option<String>,
+    },
+    /// Switch backup.
+    UpdateBackup {
+        /// On or off.
+        enabled: bool,
+        /// Why off.
+        reason: Option<String>,
+    },
+    /// Delete the instance.
+    Delete,
+    /// Remove its snapshot.
+    RemoveSnapshot(SnapshotId),
+}
+
+impl CallAction {
+    /// The kind of the operation.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Start => OperationKind::Start,
+            Self::Stop => OperationKind::Stop,
+            Self::Resize(_) => OperationKind::Resize,
+            Self::UpdateMonitoring { .. } => OperationKind::UpdateMonitoring,
+            Self::UpdatePatching { .. } => OperationKind::UpdatePatching,
+            Self::UpdateReplication { .. } => OperationKind::UpdateReplication,
+            Self::UpdateBackup { .. } => OperationKind::UpdateBackup,
+            Self::Delete => OperationKind::Delete,
+            Self::RemoveSnapshot(_) => OperationKind::RemoveSnapshot,
+        }
+    }
+}
+
+/// What came of an effect.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// An action runs.
+    Accepted(Action),
+    /// Certainly nothing happened; a guarded call's intent is cleared again.
+    NotExecuted(Failure),
+    /// ITCare said no.
+    Refused(Failure),
+    /// It may have happened.
+    Ambiguous(Failure),
+}
+
+/// What this process remembers about an object, only to wait longer: losing it costs one fresh read.
+/// Times are on the monotonic clock.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// When our last effect on the VM or its name ended. Anything observed before decides nothing.
+    pub effect_end: Duration,
+    /// Whether that effect may or may not have happened.
+    pub ambiguous: bool,
+    /// First sight of the standing attempt, or the end of its call.
+    pub attempt_seen: Option<(AttemptId, Duration)>,
+    /// Last sight of a running action on that name.
+    pub running_seen: Option<Duration>,
+    /// First sight of the end of an action whose effect is not seen yet.
+    pub success_seen: Option<(ActionId, Duration)>,
+    /// First sight of the resume mark, or the end of our last stop.
+    pub resume_seen: Option<Duration>,
+    /// First 404 of the recorded id.
+    pub missing_seen: Option<Duration>,
+    /// First sight of a slot that is taken.
+    pub slot_seen: Option<Duration>,
+    /// Failures in a row that were not executed.
+    pub failures: u32,
+}

@@ -1,0 +1,68 @@
+//! Which action, and which VM, may have come of a call of ours (DESIGN 5.2, step 5).
+
+use std::time::Duration;
+
+use super::cloud::Site;
+use crate::model::{Action, Fence, HostName, Intent, Listed, OperationKind, time};
+
+/// Clocks of one API agree; they are not the same clock.
+const CLOCKS: Duration = Duration::from_secs(300);
+
+/// `Date` headers have whole seconds: what happened within the fence's own second is after it.
+const RESOLUTION: Duration = Duration::from_secs(1);
+
+/// Whether this action may be what our call started.
+#[must_use]
+pub fn possibly_ours(action: &Action, intent: &Intent, name: &HostName, site: &Site) -> bool {
+    let named = action.resource_name.as_deref().is_some_and(|other| name.matches(other));
+    named
+        && newer_than(action, intent.fence)
+        && in_send_window(action, intent.fence, site)
+        && maybe_by_us(action, site)
+        && maybe_kind(action, intent.kind, site)
+}
+
+/// Whether its submitter is not known to be someone else.
+#[must_use]
+pub fn maybe_by_us(action: &Action, site: &Site) -> bool {
+    match (&action.submitted_by, &site.submitter) {
+        (Some(by), Some(us)) => by == us,
+        (Some(_) | None, None) | (None, Some(_)) => true,
+    }
+}
+
+/// Whether its process is not known to be of another kind.
+#[must_use]
+pub fn maybe_kind(action: &Action, kind: OperationKind, site: &Site) -> bool {
+    action.process.as_deref().and_then(|process| site.kind_of(process)).is_none_or(|known| known == kind)
+}
+
+fn newer_than(action: &Action, fence: Fence) -> bool {
+    let by_id = fence.action.is_none_or(|newest| action.id > newest);
+    let by_date = match (action.submitted_at, fence.date) {
+        (Some(at), Some(date)) => at >= time::before(date, RESOLUTION),
+        (Some(_) | None, None) | (None, Some(_)) => true,
+    };
+    by_id && by_date
+}
+
+fn in_send_window(action: &Action, fence: Fence, site: &Site) -> bool {
+    match (action.submitted_at, fence.date) {
+        (Some(at), Some(date)) => at <= time::after(date, site.send_window + CLOCKS),
+        (Some(_) | None, None) | (None, Some(_)) => true,
+    }
+}
+
+/// Whether what is known of this VM's making contradicts that our call made it.
+#[must_use]
+pub fn may_be_made_by(item: &Listed, intent: &Intent, site: &Site) -> bool {
+    let time_fits = match (item.created_at, intent.fence.date) {
+        (Some(made), Some(date)) => made >= time::before(date, CLOCKS),
+        (Some(_) | None, None) | (None, Some(_)) => true,
+    };
+    let user_fits = match (&item.created_by, &site.submitter) {
+        (Some(by), Some(us)) => by == us,
+        (Some(_) | None, None) | (None, Some(_)) => true,
+    };
+    time_fits && user_fits
+}

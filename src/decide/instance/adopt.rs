@@ -1,0 +1,287 @@
+//! No VM yet: observe one, adopt one, or create one.
+
+use std::time::Duration;
+
+use super::groups;
+use super::operation::Followed;
+use super::pass::Pass;
+use super::validate::Checked;
+use super::{live, new_ledger, observe as ask};
+use crate::crd::instance::AdoptionPolicy;
+use crate::crd::{InstanceStatus, Reason};
+use crate::decide::decision::{CreateRequest, Decision, Guarded, GuardedCall, Need, Step, Wake};
+use crate::decide::retry::{self, Hold};
+use crate::model::{Detail, InstanceId, InstanceState, Listed, Observed, OperationKind, Origin, PowerState};
+
+/// How old shared observations may be when they decide that there is no VM yet.
+fn list_mark(pass: &Pass<'_>) -> Duration {
+    let recent = pass.view.now.mono.saturating_sub(pass.view.site.observe_interval);
+    let fresh = if pass.look_requested() { pass.view.pass } else { Duration::ZERO };
+    recent.max(fresh).max(pass.memory.effect_end)
+}
+
+/// Binds, adopts or creates.
+pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    if let Some(ledger) = &pass.ledger
+        && ledger.account != view.site.account
+        && ledger.instance.is_none()
+        && ledger.seq > 0
+        && view.spec.instance_id.is_none()
+    {
+        // Nothing was ever made under this ledger: the new account may start afresh.
+        let mut ledger = ledger.clone();
+        ledger.account = view.site.account.clone();
+        let mut pass = pass;
+        pass.change(ledger);
+        return decide_in_account(pass, checked);
+    }
+    decide_in_account(pass, checked)
+}
+
+fn decide_in_account(mut pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    if let Some(id) = view.spec.instance_id {
+        return adopt(pass, checked, InstanceId::new(id), Duration::ZERO);
+    }
+    let mark = list_mark(&pass);
+    let Observed::Present { value: named, at: listed_at } = view.cloud.named.since(mark) else {
+        let need = Need::List { service: checked.service, since: mark };
+        return ask(pass, need, "listing the instances of the service");
+    };
+    let named: Vec<&Listed> = named.iter().filter(|item| item.is_live()).collect();
+    match named.as_slice() {
+        [] => create(pass, checked),
+        [one] => match view.spec.adoption_policy {
+            AdoptionPolicy::ByName => {
+                let id = one.id;
+                adopt(pass, checked, id, listed_at)
+            }
+            AdoptionPolicy::Never => {
+                pass.status.id = None;
+                let message = format!(
+                    "spec.name: a VM named {} already exists in service {} with id {}; to take it over set spec.instanceId: {} or spec.adoptionPolicy: ByName, else choose another name",
+                    checked.name, checked.service, one.id, one.id
+                );
+                pass.stalled(Reason::NameTaken, message)
+            }
+        },
+        several => {
+            let ids: Vec<String> = several.iter().map(|item| item.id.to_string()).collect();
+            let message = format!(
+                "spec.name: {} VMs named {} exist in service {} (ids {}); set spec.instanceId to the one that is meant",
+                several.len(),
+                checked.name,
+                checked.service,
+                ids.join(" and ")
+            );
+            let reason = match view.spec.adoption_policy {
+                AdoptionPolicy::ByName => Reason::Ambiguous,
+                AdoptionPolicy::Never => Reason::NameTaken,
+            };
+            pass.stalled(reason, message)
+        }
+    }
+}
+
+fn adopt(pass: Pass<'_>, checked: &Checked, id: InstanceId, mark: Duration) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    if let Some((_, other)) = view.recorded_elsewhere.iter().find(|(recorded, _)| *recorded == id) {
+        return pass.stalled(
+            Reason::Conflict,
+            format!("VM {id} is already managed by {other}; delete one of the two objects (with deletionPolicy Retain the VM stays)"),
+        );
+    }
+    let mark = mark.max(view.pass).max(pass.memory.effect_end);
+    match pass.detail_since(mark) {
+        Observed::Unknown => ask(pass, Need::Detail(id), &format!("reading VM {id} to adopt it")),
+        Observed::Absent { .. } => missing(pass, id),
+        Observed::Present { value: detail, at } => {
+            if detail.state == InstanceState::Removed {
+                return missing(pass, id);
+            }
+            if let Some(message) = mismatch(checked, detail) {
+                return pass.stalled(Reason::IdentityMismatch, message);
+            }
+            bind(pass, checked, detail, at, Origin::Adopted)
+        }
+    }
+}
+
+fn missing(pass: Pass<'_>, id: InstanceId) -> Decision<InstanceStatus> {
+    pass.stalled(
+        Reason::InstanceMissing,
+        format!("spec.instanceId: ITCare has no VM {id}; correct the id, or remove it to have the VM created"),
+    )
+}
+
+/// Why this VM is not the one that the spec names, if it is not.
+pub(super) fn mismatch(checked: &Checked, detail: &Detail) -> Option<String> {
+    let name = detail.name == checked.name;
+    let service = detail.service.is_none_or(|service| service == checked.service);
+    (!name || !service).then(|| {
+        format!(
+            "VM {} is {} in service {}, the spec asks for {} in service {}; correct spec.name and spec.serviceId in a new object, or spec.instanceId",
+            detail.id,
+            detail.name,
+            detail.service.map_or_else(|| "?".to_owned(), |service| service.to_string()),
+            checked.name,
+            checked.service
+        )
+    })
+}
+
+/// Makes this VM ours in the ledger, and goes on with it in the same pass.
+pub(super) fn bind<'a>(
+    mut pass: Pass<'a>,
+    checked: &Checked,
+    detail: &Detail,
+    _at: Duration,
+    origin: Origin,
+) -> Decision<InstanceStatus> {
+    let mut ledger = pass.ledger.clone().unwrap_or_else(|| new_ledger(pass.view));
+    ledger.origin = Some(origin);
+    ledger.instance = Some(detail.id);
+    ledger.name = Some(detail.name.clone());
+    ledger.service = Some(checked.service);
+    ledger.account = pass.view.site.account.clone();
+    ledger.intent = None;
+    ledger.applied = Some(match origin {
+        Origin::Adopted => groups::all_applied(pass.view.spec),
+        Origin::Created => {
+            // What the creation carried, and power: a new VM runs. Patching has no field in it.
+            let mut applied = groups::all_applied(pass.view.spec);
+            applied.groups.remove(&crate::model::Group::Patching);
+            if pass.view.spec.power_state == Some(PowerState::Stopped) {
+                applied.groups.remove(&crate::model::Group::Power);
+            }
+            applied
+        }
+    });
+    pass.change(ledger);
+    live::decide(pass, checked, detail.id)
+}
+
+fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    let running = match view.cloud.running.since(mark) {
+        Observed::Present { value, .. } => value,
+        Observed::Absent { .. } | Observed::Unknown => {
+            return ask(pass, Need::Running { since: mark }, "looking for running actions");
+        }
+    };
+    if let Some(action) = running.first() {
+        let message = format!(
+            "action {}{} of {} runs on the name {}; waiting for its end",
+            action.id,
+            action.process.as_deref().map(|process| format!(" ({process})")).unwrap_or_default(),
+            action.submitted_by.as_deref().unwrap_or("somebody"),
+            checked.name
+        );
+        return pass.working(
+            Reason::ForeignActionInProgress,
+            message,
+            Wake::After(view.site.action_interval),
+        );
+    }
+    match retry::hold(view.status.last_operation.as_ref(), OperationKind::Create, pass.generation(), view.now.wall) {
+        Hold::No => {}
+        Hold::Backoff(left, message) => {
+            return pass.working(
+                Reason::Creating,
+                format!("the creation failed: {message}; trying again"),
+                Wake::After(left),
+            );
+        }
+        Hold::Failing(left, message) => {
+            return pass.stalled_until(
+                Reason::ActionFailed,
+                format!("the creation of {} failed three times: {message}; correct the spec, or ask ITCare's support", checked.name),
+                Wake::After(left),
+            );
+        }
+        Hold::Refused(left, message) => {
+            return pass.stalled_until(
+                Reason::Rejected,
+                format!("ITCare refused to create {}: {message}; correct the spec", checked.name),
+                Wake::After(left),
+            );
+        }
+    }
+    let ledger = pass.ledger.clone().unwrap_or_else(|| new_ledger(view));
+    let guarded = Guarded {
+        ledger: Box::new(ledger),
+        request: None,
+        call: GuardedCall::Create(Box::new(CreateRequest { spec: view.spec.clone() })),
+    };
+    let message = format!("creating {} in service {}", checked.name, checked.service);
+    pass.effect(Step::Guarded(guarded), Reason::Creating, message)
+}
+
+/// Status only.
+pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    if pass.ledger.as_ref().is_some_and(|ledger| ledger.resume.is_some() && ledger.instance.is_some()) {
+        // The one thing that is still owed: power that we took.
+        pass = match live::give_power_back(pass, checked) {
+            Followed::Wait(decision) => return decision,
+            Followed::Over(pass) => pass,
+        };
+    }
+    if view.object.has_finalizer {
+        return pass.finish(Step::RemoveFinalizer, Wake::After(Duration::ZERO));
+    }
+    let known = view.spec.instance_id.map(InstanceId::new).or(pass.ledger.as_ref().and_then(|ledger| ledger.instance));
+    let id = match known {
+        Some(id) => id,
+        None => {
+            let mark = list_mark(&pass);
+            let Observed::Present { value: named, .. } = view.cloud.named.since(mark) else {
+                let need = Need::List { service: checked.service, since: mark };
+                return ask(pass, need, "listing the instances of the service");
+            };
+            match named.iter().filter(|item| item.is_live()).collect::<Vec<_>>().as_slice() {
+                [] => {
+                    let message = format!("spec.name: no VM named {} exists in service {}", checked.name, checked.service);
+                    return pass.stalled_until(
+                        Reason::InstanceMissing,
+                        message,
+                        Wake::After(view.site.observe_interval),
+                    );
+                }
+                [one] => one.id,
+                several => {
+                    let ids: Vec<String> = several.iter().map(|item| item.id.to_string()).collect();
+                    let message = format!(
+                        "spec.name: VMs {} are all named {}; set spec.instanceId",
+                        ids.join(" and "),
+                        checked.name
+                    );
+                    return pass.stalled(Reason::Ambiguous, message);
+                }
+            }
+        }
+    };
+    pass.mark_observed();
+    let mark = live::detail_mark(&pass);
+    match pass.detail_since(mark) {
+        Observed::Unknown => ask(pass, Need::Detail(id), &format!("reading VM {id}")),
+        Observed::Absent { .. } => {
+            pass.stalled(Reason::InstanceMissing, format!("ITCare has no VM {id}; correct spec.instanceId"))
+        }
+        Observed::Present { value: detail, .. } => {
+            if let Some(message) = mismatch(checked, detail) {
+                return pass.stalled(Reason::IdentityMismatch, message);
+            }
+            if detail.state == InstanceState::Removed {
+                return pass.stalled(Reason::InstanceMissing, format!("VM {id} was removed in ITCare"));
+            }
+            if let Some(need) = live::missing_parts(&pass, detail) {
+                return ask(pass, need, "reading the VM");
+            }
+            pass.record(detail);
+            live::ready(pass, detail)
+        }
+    }
+}

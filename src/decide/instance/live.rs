@@ -1,0 +1,473 @@
+//! A VM is ours: keep it as the spec asks.
+
+use std::time::Duration;
+
+use super::adopt::mismatch;
+use super::groups::{self, GroupState, Standing};
+use super::operation::{self, Followed};
+use super::pass::Pass;
+use super::validate::Checked;
+use super::{facts, observe as ask, one_shot};
+use crate::crd::instance::ResizePolicy;
+use crate::crd::status::{Drift, bounded};
+use crate::crd::{InstanceStatus, Reason};
+use crate::decide::decision::{Call, CallAction, Decision, Need, Step, Wake};
+use crate::decide::retry::{self, Hold};
+use crate::model::{
+    Detail, Group, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, OperationResult, PowerState, Resume, time,
+};
+
+/// Keeps the VM as the spec asks.
+pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decision<InstanceStatus> {
+    let pass = match operation::follow(pass, checked, id) {
+        Followed::Wait(decision) => return decision,
+        Followed::Over(pass) => pass,
+    };
+    if let Some(wake) = at_rest(&pass, checked) {
+        return pass.finish(Step::Nothing, wake);
+    }
+    let mark = detail_mark(&pass);
+    match pass.detail_since(mark) {
+        Observed::Unknown => ask(pass, Need::Detail(id), &format!("reading VM {id}")),
+        Observed::Absent { .. } => missing(pass, id),
+        Observed::Present { value: detail, at } => {
+            if detail.state == InstanceState::Removed {
+                return missing(pass, id);
+            }
+            if let Some(message) = mismatch(checked, detail) {
+                return pass.stalled(Reason::IdentityMismatch, message);
+            }
+            if let Some(need) = missing_parts(&pass, detail) {
+                return ask(pass, need, "reading the VM");
+            }
+            let mut pass = pass;
+            pass.record(detail);
+            pass.memory.missing_seen = None;
+            let account = pass.view.site.account.clone();
+            pass.edit(|ledger| ledger.account = account);
+            business(pass, checked, detail, at)
+        }
+    }
+}
+
+/// Whether nothing can be due: settled for this generation, and the list shows what the status says.
+fn at_rest(pass: &Pass<'_>, checked: &Checked) -> Option<Wake> {
+    let view = pass.view;
+    let ledger = pass.ledger.as_ref()?;
+    let written = view.ledger.as_ref().ok().and_then(Option::as_ref) == Some(ledger);
+    let listed_agrees = match &view.cloud.listed {
+        Observed::Present { value, at } if *at >= pass.memory.effect_end => {
+            view.status.state.as_deref() == Some(value.state.as_str())
+                && checked.name == value.name
+                && value.service.is_none_or(|service| service == checked.service)
+        }
+        Observed::Absent { at } => *at < pass.memory.effect_end,
+        Observed::Present { .. } | Observed::Unknown => true,
+    };
+    let quiet = written
+        && pass.was_settled()
+        && !pass.look_requested()
+        && ledger.resume.is_none()
+        && listed_agrees
+        && one_shot::pending(pass).is_none()
+        && view.now.mono < view.detail_due;
+    quiet.then(|| Wake::After(view.detail_due.saturating_sub(view.now.mono)))
+}
+
+/// The oldest detail that may be decided upon.
+pub(super) fn detail_mark(pass: &Pass<'_>) -> Duration {
+    let view = pass.view;
+    let mut mark = pass.memory.effect_end.max(pass.memory.running_seen.unwrap_or_default());
+    if pass.look_requested() || view.now.mono >= view.detail_due {
+        mark = mark.max(view.pass);
+    }
+    let known = view.cloud.detail.as_ref().value().map(|detail| detail.state.as_str());
+    match &view.cloud.listed {
+        Observed::Present { value, at } if known.is_some_and(|state| state != value.state.as_str()) => mark.max(*at),
+        Observed::Absent { at } => mark.max(*at),
+        Observed::Present { .. } | Observed::Unknown => mark,
+    }
+}
+
+/// Storage and network, where the detail leaves them out and nobody has asked yet.
+pub(super) fn missing_parts(pass: &Pass<'_>, detail: &Detail) -> Option<Need> {
+    let cloud = &pass.view.cloud;
+    let unread = |need: &Need| cloud.failure(need).is_none();
+    let storage = Need::Storage(detail.id);
+    if detail.file_systems.is_none() && cloud.storage.is_none() && unread(&storage) {
+        return Some(storage);
+    }
+    let network = Need::Network(detail.id);
+    (detail.network.is_none() && cloud.network.is_none() && unread(&network)).then_some(network)
+}
+
+fn missing(mut pass: Pass<'_>, id: InstanceId) -> Decision<InstanceStatus> {
+    pass.status.state = None;
+    pass.status.power_state = None;
+    let doubt = if pass.view.cloud.missing_is_evidence {
+        ""
+    } else {
+        " (several VMs vanished at once, or the account changed: check the credentials first)"
+    };
+    pass.stalled(
+        Reason::InstanceMissing,
+        format!(
+            "ITCare has no VM {id} any more{doubt}; it is not created again by itself: delete this object (Git applies it anew), or set spec.instanceId to the VM that replaces it"
+        ),
+    )
+}
+
+fn business(mut pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    let last = view.status.last_operation.as_ref().or(pass.status.last_operation.as_ref());
+    let create_failed = pass
+        .status
+        .last_operation
+        .as_ref()
+        .or(last)
+        .filter(|last| last.kind == OperationKind::Create && last.result == OperationResult::Failed)
+        .filter(|_| view.spec.instance_id != Some(detail.id.get()));
+    if let Some(last) = create_failed {
+        let message = format!(
+            "the creation failed ({}) and left VM {}; delete this object to remove it, or set spec.instanceId: {} to accept it as it is",
+            last.message.as_deref().unwrap_or("no reason given"),
+            detail.id,
+            detail.id
+        );
+        return pass.stalled(Reason::CreateFailed, message);
+    }
+    let Some(ledger) = pass.ledger.clone() else { return ready(pass, detail) };
+    let states = groups::evaluate(view.spec, checked, detail, &ledger);
+    pass.edit(|ledger| {
+        for state in states.iter().filter(|state| state.standing == Standing::Matched) {
+            let applied = ledger.applied.get_or_insert_default();
+            applied.v = crate::model::ledger::VERSION;
+            applied.groups.insert(state.group, state.hash.clone());
+            ledger.held.remove(&state.group);
+        }
+        ledger.held.retain(|group, held| states.iter().any(|state| state.group == *group && state.hash == held.hash));
+    });
+    let mut rest = Rest::default();
+    match one_shot::reset(&mut pass, checked, detail, at) {
+        one_shot::Reset::None => {}
+        one_shot::Reset::Wait(wait) => rest.wake(wait),
+        one_shot::Reset::Act(step, message) => {
+            return match step {
+                Step::Observe(need) => ask(pass, need, "checking the reset"),
+                step => preflight(pass, checked, detail, at, step, Reason::Resetting, message),
+            };
+        }
+    }
+    for state in states {
+        let business = Business { checked, detail, at };
+        pass = match business.group(pass, &state, &mut rest) {
+            Next::Effect(decision) => return *decision,
+            Next::On(pass) => pass,
+        };
+        if state.group == Group::Size {
+            pass = match resume(pass, checked, detail, at, &mut rest) {
+                Next::Effect(decision) => return *decision,
+                Next::On(pass) => pass,
+            };
+        }
+    }
+    if view.spec.size.is_none() {
+        pass = match resume(pass, checked, detail, at, &mut rest) {
+            Next::Effect(decision) => return *decision,
+            Next::On(pass) => pass,
+        };
+    }
+    rest.conclude(pass, detail)
+}
+
+enum Next<'a> {
+    Effect(Box<Decision<InstanceStatus>>),
+    On(Pass<'a>),
+}
+
+/// What remains to be said once no effect is due.
+#[derive(Default)]
+struct Rest {
+    stalled: Option<(Reason, String)>,
+    working: Option<(Reason, String)>,
+    wake: Option<Duration>,
+    /// A resize that will be tried again soon: power is given back after it.
+    resize_soon: bool,
+}
+
+impl Rest {
+    fn wake(&mut self, after: Duration) {
+        self.wake = Some(self.wake.map_or(after, |wake| wake.min(after)));
+    }
+
+    fn conclude(self, pass: Pass<'_>, detail: &Detail) -> Decision<InstanceStatus> {
+        let wake = |default: Duration| Wake::After(self.wake.map_or(default, |wake| wake.min(default)));
+        if let Some((reason, message)) = self.stalled {
+            return pass.stalled_until(reason, message, wake(retry::RECHECK));
+        }
+        if let Some((reason, message)) = self.working {
+            return pass.working(reason, message, wake(retry::RECHECK));
+        }
+        let rest = pass.view.detail_due.saturating_sub(pass.view.now.mono);
+        let rest = if rest.is_zero() { pass.view.site.detail_interval } else { rest };
+        ready_until(pass, detail, wake(rest))
+    }
+}
+
+struct Business<'b> {
+    checked: &'b Checked,
+    detail: &'b Detail,
+    at: Duration,
+}
+
+impl Business<'_> {
+    fn group<'a>(&self, mut pass: Pass<'a>, state: &GroupState, rest: &mut Rest) -> Next<'a> {
+        let kind = operation::kind_of(state.group, pass.view.spec.power_state);
+        match &state.standing {
+            Standing::Matched | Standing::Unreported => return Next::On(pass),
+            Standing::Reported | Standing::Held(HeldWhy::NotEffective, _) => {
+                pass.drift.push(Drift {
+                    field: state.group.field().to_owned(),
+                    desired: bounded(&state.desired, 256),
+                    observed: bounded(&state.observed, 256),
+                    since: time::whole_seconds(pass.view.now.wall),
+                });
+                return Next::On(pass);
+            }
+            Standing::Held(why, message) => {
+                let reason = if *why == HeldWhy::Failed { Reason::ActionFailed } else { Reason::Rejected };
+                let words = message.clone().unwrap_or_default();
+                rest.stalled.get_or_insert((
+                    reason,
+                    format!("spec.{}: {} did not work: {words}; ask for another value, or have ITCare's support look", state.group.field(), state.desired),
+                ));
+                return Next::On(pass);
+            }
+            Standing::Due => {}
+        }
+        if self.detail.state.power().is_none() {
+            rest.working.get_or_insert((
+                Reason::ForeignActionInProgress,
+                format!("ITCare reports state {}; waiting until {} is ACTIVE or INACTIVE", self.detail.state.as_str(), self.checked.name),
+            ));
+            rest.wake(pass.view.site.observe_interval);
+            return Next::On(pass);
+        }
+        let Some(action) = self.call(&pass, state.group) else { return Next::On(pass) };
+        let sent = action.kind();
+        match held_back(&pass, sent) {
+            Hold::No => {}
+            Hold::Backoff(left, message) => {
+                rest.resize_soon |= state.group == Group::Size;
+                rest.wake(left);
+                rest.working.get_or_insert((
+                    operation::reason(kind),
+                    format!("{sent} of {} failed: {message}; trying again", self.checked.name),
+                ));
+                return Next::On(pass);
+            }
+            Hold::Failing(left, message) => {
+                rest.wake(left);
+                rest.stalled.get_or_insert((
+                    Reason::ActionFailed,
+                    format!("spec.{}: {sent} of {} failed three times: {message}; correct the spec, or ask ITCare's support", state.group.field(), self.checked.name),
+                ));
+                return Next::On(pass);
+            }
+            Hold::Refused(left, message) => {
+                rest.wake(left);
+                rest.stalled.get_or_insert(self.refused(&pass, state, sent, &message));
+                return Next::On(pass);
+            }
+        }
+        let stop_first = sent == OperationKind::Stop && state.group == Group::Size;
+        if stop_first {
+            pass.edit(|ledger| ledger.resume = Some(Resume::Resize));
+            pass.memory.resume_seen.get_or_insert(pass.view.now.mono);
+        }
+        let reason = if stop_first { Reason::Stopping } else { operation::reason(kind) };
+        let message = format!("{sent} of {}: spec.{} asks for {}, ITCare reports {}", self.checked.name, state.group.field(), state.desired, state.observed);
+        Next::Effect(Box::new(send(pass, self.checked, self.detail, self.at, action, reason, message)))
+    }
+
+    fn call(&self, pass: &Pass<'_>, group: Group) -> Option<CallAction> {
+        let running = self.detail.state == InstanceState::Active;
+        match group {
+            Group::Size if running && pass.view.spec.resize_policy == ResizePolicy::StopStart => Some(CallAction::Stop),
+            // Power that we took for a resize is given back by `resume`, not twice.
+            Group::Power
+                if pass.ledger.as_ref().is_some_and(|ledger| ledger.resume.is_some())
+                    && pass.view.spec.power_state == Some(PowerState::Running) =>
+            {
+                None
+            }
+            _ => groups::call(pass.view.spec, self.checked, group),
+        }
+    }
+
+    fn refused(&self, pass: &Pass<'_>, state: &GroupState, sent: OperationKind, message: &str) -> (Reason, String) {
+        let running = self.detail.state == InstanceState::Active;
+        if sent == OperationKind::Resize && running && pass.view.spec.resize_policy == ResizePolicy::InPlace {
+            return (
+                Reason::PowerOffRequired,
+                format!(
+                    "spec.size: ITCare refused to resize {} to {} while it runs: {message}; set spec.resizePolicy: StopStart to let the operator stop it, or stop it yourself",
+                    self.checked.name, state.desired
+                ),
+            );
+        }
+        (
+            Reason::Rejected,
+            format!("spec.{}: ITCare refused {}: {message}; correct the field", state.group.field(), state.desired),
+        )
+    }
+}
+
+/// The hold on a kind; what was refused in place may be tried again once the VM is stopped.
+fn held_back(pass: &Pass<'_>, kind: OperationKind) -> Hold {
+    retry::hold(pass.status.last_operation.as_ref(), kind, pass.generation(), pass.view.now.wall)
+}
+
+/// Gives back power that was taken for a resize (DESIGN 5.5).
+fn resume<'a>(mut pass: Pass<'a>, checked: &Checked, detail: &Detail, at: Duration, rest: &mut Rest) -> Next<'a> {
+    if pass.ledger.as_ref().is_none_or(|ledger| ledger.resume.is_none()) || rest.resize_soon {
+        return Next::On(pass);
+    }
+    if pass.view.spec.power_state == Some(PowerState::Stopped) {
+        pass.edit(|ledger| ledger.resume = None);
+        return Next::On(pass);
+    }
+    let seen = *pass.memory.resume_seen.get_or_insert(pass.view.now.mono);
+    match &detail.state {
+        InstanceState::Active => {
+            let due = seen + pass.view.site.settle;
+            if at >= due {
+                pass.edit(|ledger| ledger.resume = None);
+            } else {
+                // The next look must be a new one; until then all is as asked.
+                rest.wake(due.saturating_sub(pass.view.now.mono).max(Duration::from_millis(10)));
+            }
+            Next::On(pass)
+        }
+        InstanceState::Inactive => match held_back(&pass, OperationKind::Start) {
+            Hold::No => {
+                let message = format!("starting {} again after its resize", checked.name);
+                Next::Effect(Box::new(send(pass, checked, detail, at, CallAction::Start, Reason::Starting, message)))
+            }
+            Hold::Backoff(left, message) => {
+                rest.wake(left);
+                rest.working = Some((Reason::Starting, format!("{} could not be started again: {message}; trying again", checked.name)));
+                Next::On(pass)
+            }
+            Hold::Failing(left, message) | Hold::Refused(left, message) => {
+                rest.wake(left);
+                rest.stalled = Some((Reason::ActionFailed, format!("{} was stopped for a resize and cannot be started again: {message}; start it in ITCare", checked.name)));
+                Next::On(pass)
+            }
+        },
+        InstanceState::Removed | InstanceState::Other(_) => Next::On(pass),
+    }
+}
+
+/// Power that is owed although the VM is not managed any more (`Retain`, `Observe`).
+pub(super) fn give_power_back<'a>(mut pass: Pass<'a>, checked: &Checked) -> Followed<'a> {
+    let Some(id) = pass
+        .ledger
+        .as_ref()
+        .filter(|ledger| ledger.resume.is_some() && pass.view.spec.power_state != Some(PowerState::Stopped))
+        .and_then(|ledger| ledger.instance)
+    else {
+        return Followed::Over(pass);
+    };
+    pass = match operation::follow(pass, checked, id) {
+        Followed::Wait(decision) => return Followed::Wait(decision),
+        Followed::Over(pass) => pass,
+    };
+    match pass.detail_since(pass.view.pass) {
+        Observed::Unknown => Followed::Wait(ask(pass, Need::Detail(id), "reading the VM to give it its power back")),
+        Observed::Absent { .. } => Followed::Over(pass),
+        Observed::Present { value: detail, at } => {
+            let held = held_back(&pass, OperationKind::Start) != Hold::No;
+            if detail.state != InstanceState::Inactive || mismatch(checked, detail).is_some() || held {
+                pass.edit(|ledger| ledger.resume = None);
+                return Followed::Over(pass);
+            }
+            let message = format!("starting {} again before letting it go", checked.name);
+            Followed::Wait(send(pass, checked, detail, at, CallAction::Start, Reason::Starting, message))
+        }
+    }
+}
+
+/// A call that changes something, once everything that must be known just before is known (DESIGN 5.3).
+pub(super) fn send(
+    pass: Pass<'_>,
+    checked: &Checked,
+    detail: &Detail,
+    at: Duration,
+    action: CallAction,
+    reason: Reason,
+    message: String,
+) -> Decision<InstanceStatus> {
+    let call = Call { id: detail.id, change_reference: pass.view.spec.change_reference.clone(), action };
+    preflight(pass, checked, detail, at, Step::Call(call), reason, message)
+}
+
+fn preflight(
+    mut pass: Pass<'_>,
+    checked: &Checked,
+    detail: &Detail,
+    at: Duration,
+    step: Step,
+    reason: Reason,
+    message: String,
+) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    if let Some(snapshot) = &view.snapshots.intent {
+        let text = format!("snapshot {snapshot} has a call in flight on this VM; waiting for its outcome");
+        return pass.working(reason, text, Wake::After(view.site.action_interval));
+    }
+    if at < view.pass {
+        return ask(pass, Need::Detail(detail.id), "reading the VM before changing it");
+    }
+    let Observed::Present { value: running, .. } = view.cloud.running.since(at) else {
+        return ask(pass, Need::Running { since: at }, "looking at running actions");
+    };
+    if let Some(action) = running.first() {
+        pass.memory.running_seen = Some(view.now.mono);
+        let text = format!(
+            "action {}{} of {} runs on {}; waiting for its end",
+            action.id,
+            action.process.as_deref().map(|process| format!(" ({process})")).unwrap_or_default(),
+            action.submitted_by.as_deref().unwrap_or("somebody"),
+            checked.name
+        );
+        return pass.working(Reason::ForeignActionInProgress, text, Wake::After(view.site.action_interval));
+    }
+    match view.cloud.object_unchanged {
+        None => ask(pass, Need::Object, "reading the object before changing the VM"),
+        // The watch will bring the newer one.
+        Some(false) => pass.finish(Step::Nothing, Wake::After(Duration::from_secs(1))),
+        Some(true) => pass.effect(step, reason, message),
+    }
+}
+
+/// Nothing is due.
+pub(super) fn ready(pass: Pass<'_>, detail: &Detail) -> Decision<InstanceStatus> {
+    let wake = Wake::After(pass.view.site.detail_interval);
+    ready_until(pass, detail, wake)
+}
+
+fn ready_until(mut pass: Pass<'_>, detail: &Detail, wake: Wake) -> Decision<InstanceStatus> {
+    facts::record_listed(&mut pass.status, &detail.listed());
+    match detail.state.power() {
+        Some(PowerState::Running) => pass.ready(Reason::Running, format!("{} ({}) runs", detail.name, detail.id), wake),
+        Some(PowerState::Stopped) => {
+            pass.ready(Reason::Stopped, format!("{} ({}) is stopped", detail.name, detail.id), wake)
+        }
+        None => {
+            let message = format!("ITCare reports state {}; waiting until it is ACTIVE or INACTIVE", detail.state.as_str());
+            let interval = pass.view.site.observe_interval;
+            pass.working(Reason::ForeignActionInProgress, message, Wake::After(interval))
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Following an action of ours that is not behind an intent: power, size, the updates.
+
+use super::groups;
+use super::intent::succeeded;
+use super::observe as ask;
+use super::pass::Pass;
+use super::validate::Checked;
+use crate::crd::instance::ResizePolicy;
+use crate::crd::status::{LastOperation, Operation};
+use crate::crd::{InstanceStatus, Reason};
+use crate::decide::decision::{Decision, Need, Note, Wake};
+use crate::decide::retry;
+use crate::model::{
+    ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, PowerState,
+    time,
+};
+
+/// What following an operation came to.
+#[expect(clippy::large_enum_variant, reason = "moved once, right away")]
+pub(super) enum Followed<'a> {
+    /// It still runs, or a fact is missing.
+    Wait(Decision<InstanceStatus>),
+    /// It is over (or there was none): go on with this pass.
+    Over(Pass<'a>),
+}
+
+/// The reason that the status shows while an operation runs.
+pub(super) fn reason(kind: OperationKind) -> Reason {
+    match kind {
+        OperationKind::Create => Reason::Creating,
+        OperationKind::Delete => Reason::Deleting,
+        OperationKind::Start => Reason::Starting,
+        OperationKind::Stop => Reason::Stopping,
+        OperationKind::Reset => Reason::Resetting,
+        OperationKind::Resize => Reason::Resizing,
+        OperationKind::UpdateMonitoring => Reason::UpdatingMonitoring,
+        OperationKind::UpdatePatching => Reason::UpdatingPatching,
+        OperationKind::UpdateReplication => Reason::UpdatingReplication,
+        OperationKind::UpdateBackup => Reason::UpdatingBackup,
+        OperationKind::TakeSnapshot => Reason::TakingSnapshot,
+        OperationKind::Recover => Reason::Recovering,
+        OperationKind::RemoveSnapshot => Reason::RemovingSnapshot,
+    }
+}
+
+/// The group that an operation changes.
+pub(super) fn group(kind: OperationKind) -> Option<Group> {
+    match kind {
+        OperationKind::Start | OperationKind::Stop => Some(Group::Power),
+        OperationKind::Resize => Some(Group::Size),
+        OperationKind::UpdateMonitoring => Some(Group::Monitoring),
+        OperationKind::UpdatePatching => Some(Group::Patching),
+        OperationKind::UpdateReplication => Some(Group::Replication),
+        OperationKind::UpdateBackup => Some(Group::Backup),
+        OperationKind::Create
+        | OperationKind::Delete
+        | OperationKind::Reset
+        | OperationKind::TakeSnapshot
+        | OperationKind::Recover
+        | OperationKind::RemoveSnapshot => None,
+    }
+}
+
+/// The operation of a kind that changes a group.
+pub(super) fn kind_of(group: Group, wish: Option<PowerState>) -> OperationKind {
+    match group {
+        Group::Size => OperationKind::Resize,
+        Group::Patching => OperationKind::UpdatePatching,
+        Group::Monitoring => OperationKind::UpdateMonitoring,
+        Group::Replication => OperationKind::UpdateReplication,
+        Group::Backup => OperationKind::UpdateBackup,
+        Group::Power => match wish {
+            Some(PowerState::Stopped) => OperationKind::Stop,
+            Some(PowerState::Running) | None => OperationKind::Start,
+        },
+    }
+}
+
+/// Follows the operation in the status to its end.
+pub(super) fn follow<'a>(pass: Pass<'a>, checked: &Checked, id: InstanceId) -> Followed<'a> {
+    let Some(operation) = pass.status.operation.clone() else { return Followed::Over(pass) };
+    if operation.kind.must_not_run_twice() {
+        // Its intent is gone from the ledger, so it is dealt with; only the status lagged behind.
+        let mut pass = pass;
+        pass.status.operation = None;
+        return Followed::Over(pass);
+    }
+    match operation.action_id {
+        Some(action) => follow_action(pass, checked, id, &operation, ActionId::new(action)),
+        None => follow_unknown(pass, checked, id, &operation),
+    }
+}
+
+/// The answer was ambiguous: decided anew from a detail and a running-actions read, both requested a settle
+/// time later (DESIGN 5.3).
+fn follow_unknown<'a>(mut pass: Pass<'a>, checked: &Checked, id: InstanceId, operation: &Operation) -> Followed<'a> {
+    let view = pass.view;
+    let waited = time::since(view.now.wall, operation.submitted_at);
+    let by_wall = view.now.mono.saturating_sub(waited);
+    let mark = pass.memory.effect_end.max(by_wall) + view.site.settle;
+    if view.now.mono < mark {
+        let message = format!("the {} of {} got no clear answer; looking again before anything else is sent", operation.kind, checked.name);
+        return Followed::Wait(pass.working(Reason::ResolvingOutcome, message, Wake::After(mark - view.now.mono)));
+    }
+    let Observed::Present { value: running, .. } = view.cloud.running.since(mark) else {
+        return Followed::Wait(ask(pass, Need::Running { since: mark }, "looking at running actions"));
+    };
+    if let Some(action) = running.first() {
+        pass.memory.running_seen = Some(view.now.mono);
+        let message = format!("action {} runs on {}; it may come of the {}", action.id, checked.name, operation.kind);
+        return Followed::Wait(pass.working(Reason::ResolvingOutcome, message, Wake::After(view.site.action_interval)));
+    }
+    if let Observed::Unknown = view.cloud.detail.since(mark) {
+        return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM"));
+    }
+    pass.memory.ambiguous = false;
+    pass.memory.effect_end = mark;
+    pass.status.operation = None;
+    Followed::Over(pass)
+}
+
+fn follow_action<'a>(
+    mut pass: Pass<'a>,
+    checked: &Checked,
+    id: InstanceId,
+    operation: &Operation,
+    action: ActionId,
+) -> Followed<'a> {
+    let view = pass.view;
+    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    let Observed::Present { value: running, at: running_at } = view.cloud.running.since(mark) else {
+        return Followed::Wait(ask(pass, Need::Running { since: mark }, "looking at running actions"));
+    };
+    let wait = |mut pass: Pass<'a>| {
+        pass.memory.running_seen = Some(running_at);
+        let message = format!("{} of {}: action {action} runs", operation.kind, checked.name);
+        Followed::Wait(pass.working(reason(operation.kind), message, Wake::After(view.site.action_interval)))
+    };
+    if running.iter().any(|other| other.id == action) {
+        return wait(pass);
+    }
+    // Over, once a later read shows the wished state; else the action itself decides.
+    let fresh = running_at.max(pass.memory.effect_end);
+    let detail = match view.cloud.detail.since(fresh) {
+        Observed::Unknown => return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM")),
+        Observed::Absent { .. } => {
+            pass.status.operation = None;
+            return Followed::Over(pass);
+        }
+        Observed::Present { value, .. } => value,
+    };
+    if shows_wish(operation.kind, detail, &pass, checked, operation) {
+        complete(&mut pass, operation, action, true);
+        return Followed::Over(pass);
+    }
+    match view.cloud.action(action) {
+        None | Some(Observed::Unknown) => {
+            Followed::Wait(ask(pass, Need::Action(action), "reading the action"))
+        }
+        Some(Observed::Absent { .. }) => {
+            pass.status.operation = None;
+            Followed::Over(pass)
+        }
+        Some(Observed::Present { value, .. }) => match &value.status {
+            ActionStatus::InProgress | ActionStatus::Other(_) => wait(pass),
+            ActionStatus::Success => not_seen_yet(pass, checked, operation, action),
+            ActionStatus::Error => {
+                let message = value.message.clone();
+                failed(&mut pass, checked, operation, action, message);
+                Followed::Over(pass)
+            }
+        },
+    }
+}
+
+/// Whether the detail shows what was asked for. Only a wish of this very generation is known to be what was sent.
+fn shows_wish(
+    kind: OperationKind,
+    detail: &Detail,
+    pass: &Pass<'_>,
+    checked: &Checked,
+    operation: &Operation,
+) -> bool {
+    let same_wish = operation.generation == Some(pass.generation());
+    match kind {
+        OperationKind::Start => detail.state == InstanceState::Active,
+        OperationKind::Stop => detail.state == InstanceState::Inactive,
+        OperationKind::Delete => detail.state == InstanceState::Removed,
+        OperationKind::Resize
+        | OperationKind::UpdateMonitoring
+        | OperationKind::UpdatePatching
+        | OperationKind::UpdateReplication
+        | OperationKind::UpdateBackup => {
+            let wanted = group(kind);
+            same_wish
+                && pass.ledger.as_ref().is_some_and(|ledger| {
+                    groups::evaluate(pass.view.spec, checked, detail, ledger).into_iter().any(|state| {
+                        Some(state.group) == wanted && state.standing == groups::Standing::Matched
+                    })
+                })
+        }
+        OperationKind::Create
+        | OperationKind::Reset
+        | OperationKind::TakeSnapshot
+        | OperationKind::Recover
+        | OperationKind::RemoveSnapshot => false,
+    }
+}
+
+/// Success was reported, the detail still differs: it has a settle time to show.
+fn not_seen_yet<'a>(mut pass: Pass<'a>, checked: &Checked, operation: &Operation, action: ActionId) -> Followed<'a> {
+    let view = pass.view;
+    let first = match pass.memory.success_seen {
+        Some((seen, at)) if seen == action => at,
+        Some(_) | None => {
+            pass.memory.success_seen = Some((action, view.now.mono));
+            view.now.mono
+        }
+    };
+    let due = first + view.site.settle;
+    let looked = view.cloud.detail.at().unwrap_or_default();
+    if looked < due {
+        let left = due.saturating_sub(view.now.mono);
+        let message = format!("{} of {} ended well (action {action}); waiting to see its effect", operation.kind, checked.name);
+        let next = left.min(view.site.action_interval.max(view.site.settle / 4)).max(std::time::Duration::from_millis(10));
+        return Followed::Wait(pass.working(reason(operation.kind), message, Wake::After(next)));
+    }
+    complete(&mut pass, operation, action, false);
+    Followed::Over(pass)
+}
+
+/// Records the end: what was sent counts as applied; without effect it is held until the wish changes.
+fn complete(pass: &mut Pass<'_>, operation: &Operation, action: ActionId, effective: bool) {
+    pass.status.operation = None;
+    pass.status.last_operation = Some(succeeded(operation.kind, Some(action.get()), pass));
+    pass.memory.ambiguous = false;
+    if operation.kind == OperationKind::Stop {
+        pass.memory.resume_seen = Some(pass.view.now.mono);
+    }
+    let Some(group) = group(operation.kind) else { return };
+    let Some(hash) = groups::hashes(pass.view.spec).remove(&group) else { return };
+    if operation.generation != Some(pass.generation()) || !asked_for(pass, operation.kind) {
+        return;
+    }
+    pass.edit(|ledger| {
+        let applied = ledger.applied.get_or_insert_default();
+        applied.v = crate::model::ledger::VERSION;
+        applied.groups.insert(group, hash.clone());
+        if effective {
+            ledger.held.remove(&group);
+        } else {
+            ledger.held.insert(group, Held { hash, why: HeldWhy::NotEffective, message: None });
+        }
+    });
+}
+
+/// A stop or start that only serves a resize says nothing about the wish for power.
+fn asked_for(pass: &Pass<'_>, kind: OperationKind) -> bool {
+    let wish = pass.view.spec.power_state;
+    match kind {
+        OperationKind::Start => wish == Some(PowerState::Running),
+        OperationKind::Stop => wish == Some(PowerState::Stopped),
+        _ => true,
+    }
+}
+
+fn failed(pass: &mut Pass<'_>, checked: &Checked, operation: &Operation, action: ActionId, message: Option<String>) {
+    let last: LastOperation = retry::failed(
+        pass.view.status.last_operation.as_ref(),
+        operation.kind,
+        Some(action.get()),
+        message.clone(),
+        pass.generation(),
+        pass.view.now.wall,
+    );
+    let many = last.failures.unwrap_or(0) >= 3;
+    pass.notes.push(Note {
+        warning: true,
+        reason: Reason::ActionFailed,
+        message: format!(
+            "{} of {} failed (action {action}): {}",
+            operation.kind,
+            checked.name,
+            message.clone().unwrap_or_default()
+        ),
+    });
+    pass.status.operation = None;
+    pass.status.last_operation = Some(last);
+    if operation.kind == OperationKind::Stop {
+        pass.memory.resume_seen = Some(pass.view.now.mono);
+    }
+    if operation.kind == OperationKind::Resize && many {
+        hold_resize(pass, HeldWhy::Failed, message);
+    }
+}
+
+/// A resize that stops the VM each time it is tried must not be tried for ever.
+pub(super) fn hold_resize(pass: &mut Pass<'_>, why: HeldWhy, message: Option<String>) {
+    if pass.view.spec.resize_policy != ResizePolicy::StopStart {
+        return;
+    }
+    let Some(hash) = groups::hashes(pass.view.spec).remove(&Group::Size) else { return };
+    let message = message.map(|text| crate::crd::status::bounded(&text, 200));
+    pass.edit(|ledger| {
+        ledger.held.insert(Group::Size, Held { hash, why, message });
+    });
+}

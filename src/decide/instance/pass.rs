@@ -1,0 +1,200 @@
+//! One pass of the decision: the status and the ledger as they grow, and the ways to end.
+
+use std::time::Duration;
+
+use super::View;
+use super::facts;
+use crate::crd::status::{Drift, bounded};
+use crate::crd::{ConditionType, InstanceStatus, Reason};
+use crate::decide::conditions::{self, Extra, Verdict};
+use crate::decide::decision::{Decision, Memory, Need, Note, Step, Wake};
+use crate::decide::retry;
+use crate::model::{Detail, Failure, Ledger, Observed};
+
+/// The decision while it is being made.
+pub(super) struct Pass<'a> {
+    pub view: &'a View<'a>,
+    pub ledger: Option<Ledger>,
+    /// Whether `ledger` differs from what is written.
+    dirty: bool,
+    pub status: InstanceStatus,
+    pub memory: Memory,
+    pub notes: Vec<Note>,
+    pub drift: Vec<Drift>,
+    verdict: Option<Verdict>,
+}
+
+impl<'a> Pass<'a> {
+    pub fn new(view: &'a View<'a>) -> Self {
+        Self {
+            view,
+            ledger: None,
+            dirty: false,
+            status: view.status.clone(),
+            memory: view.memory.clone(),
+            notes: Vec::new(),
+            drift: Vec::new(),
+            verdict: None,
+        }
+    }
+
+    /// Replaces the ledger; it will be written before anything else happens.
+    pub fn change(&mut self, ledger: Ledger) {
+        self.dirty = self.dirty || self.ledger.as_ref() != Some(&ledger);
+        self.ledger = Some(ledger);
+    }
+
+    /// Changes the ledger in place.
+    pub fn edit(&mut self, edit: impl FnOnce(&mut Ledger)) {
+        if let Some(mut ledger) = self.ledger.clone() {
+            edit(&mut ledger);
+            self.change(ledger);
+        }
+    }
+
+    pub fn generation(&self) -> i64 {
+        self.view.object.generation
+    }
+
+    /// Whether a fresh look was asked for and not given yet.
+    pub fn look_requested(&self) -> bool {
+        let asked = &self.view.object.reconcile_requested;
+        asked.is_some() && *asked != self.view.status.last_handled_reconcile_at
+    }
+
+    /// The receipt for that request: called where the pass looked afresh.
+    pub fn mark_observed(&mut self) {
+        if self.look_requested() {
+            self.status.last_handled_reconcile_at =
+                self.view.object.reconcile_requested.as_deref().map(|text| bounded(text, 256));
+        }
+    }
+
+    /// Notes the detail in the status.
+    pub fn record(&mut self, detail: &Detail) {
+        facts::record(&mut self.status, detail, self.view);
+    }
+
+    /// The detail, if it was asked for at `mark` or later.
+    pub fn detail_since(&self, mark: Duration) -> Observed<&'a Detail> {
+        self.view.cloud.detail.since(mark)
+    }
+
+    /// Asks for a fact; if the read failed in this pass, says what that means instead.
+    pub fn observe(self, need: Need, doing: &str) -> Decision<InstanceStatus> {
+        match self.view.cloud.failure(&need) {
+            Some(failure) => self.blocked(failure, doing),
+            None => self.end(Step::Observe(need), Wake::OnChange),
+        }
+    }
+
+    /// A failure that executed nothing.
+    pub fn blocked(mut self, failure: &Failure, doing: &str) -> Decision<InstanceStatus> {
+        self.memory.failures = self.memory.failures.saturating_add(1);
+        let (verdict, wait) = retry::blocked(failure, self.memory.failures, doing);
+        self.verdict = Some(verdict);
+        self.end(Step::Nothing, Wake::After(wait))
+    }
+
+    pub fn ready(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<InstanceStatus> {
+        self.memory.failures = 0;
+        self.verdict = Some(Verdict::Ready(reason, message.into()));
+        self.end(Step::Nothing, wake)
+    }
+
+    pub fn working(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<InstanceStatus> {
+        self.set_working(reason, message);
+        self.end(Step::Nothing, wake)
+    }
+
+    pub fn set_working(&mut self, reason: Reason, message: impl Into<String>) {
+        let known = match reason {
+            Reason::Creating | Reason::Adopting => false,
+            _ => true,
+        };
+        self.verdict = Some(Verdict::Working { reason, message: message.into(), known });
+    }
+
+    pub fn stalled(self, reason: Reason, message: impl Into<String>) -> Decision<InstanceStatus> {
+        self.stalled_until(reason, message, Wake::After(retry::RECHECK))
+    }
+
+    pub fn stalled_until(
+        mut self,
+        reason: Reason,
+        message: impl Into<String>,
+        wake: Wake,
+    ) -> Decision<InstanceStatus> {
+        self.verdict = Some(Verdict::Stalled(reason, message.into()));
+        self.end(Step::Nothing, wake)
+    }
+
+    pub fn held(mut self, message: impl Into<String>) -> Decision<InstanceStatus> {
+        self.verdict = Some(Verdict::Held(message.into()));
+        self.end(Step::Nothing, Wake::OnChange)
+    }
+
+    /// An effect, with the reason that the status shows while it runs.
+    pub fn effect(mut self, step: Step, reason: Reason, message: impl Into<String>) -> Decision<InstanceStatus> {
+        self.set_working(reason, message);
+        let wake = Wake::After(self.view.site.action_interval);
+        self.end(step, wake)
+    }
+
+    /// Ends with a step and the conditions as they were.
+    pub fn finish(self, step: Step, wake: Wake) -> Decision<InstanceStatus> {
+        self.end(step, wake)
+    }
+
+    fn end(mut self, step: Step, wake: Wake) -> Decision<InstanceStatus> {
+        let (step, wake) = match step {
+            // Reads change nothing: what is dirty now is found dirty again by the next round.
+            Step::Observe(need) => (Step::Observe(need), wake),
+            // The intent goes into this very ledger, so one write serves both.
+            Step::Guarded(guarded) => (Step::Guarded(guarded), wake),
+            Step::RemoveFinalizer | Step::DropLedger | Step::SaveLedger { .. } => (step, wake),
+            Step::Nothing if self.dirty => (self.save(), wake),
+            Step::Call(_) if self.dirty => (self.save(), Wake::After(Duration::ZERO)),
+            Step::Nothing | Step::Call(_) => (step, wake),
+        };
+        if let Step::SaveLedger { ledger, .. } = &step {
+            self.ledger = Some((**ledger).clone());
+        }
+        if let Some(verdict) = &self.verdict {
+            let extras: Vec<Extra> = facts::drifted(&self.drift, self.ledger.as_ref()).into_iter().collect();
+            self.status.conditions = conditions::build(
+                &self.view.status.conditions,
+                verdict,
+                &extras,
+                self.generation(),
+                self.view.now.wall,
+            );
+            self.status.observed_generation = Some(self.generation());
+            self.status.drift = facts::keep_since(&self.view.status.drift, self.drift);
+        }
+        if !matches!(step, Step::DropLedger) {
+            self.status.ledger = self.ledger.as_ref().map(Ledger::to_text);
+        }
+        Decision { step, status: self.status, wake, notes: self.notes, memory: self.memory }
+    }
+
+    fn save(&self) -> Step {
+        let ledger = self.ledger.as_ref().map(Ledger::next);
+        match ledger {
+            Some(ledger) => {
+                let observing = self.view.spec.management_policy == crate::crd::instance::ManagementPolicy::Observe;
+                let finalizer = !self.view.object.deleting && (!observing || ledger.intent.is_some());
+                Step::SaveLedger { ledger: Box::new(ledger), finalizer }
+            }
+            None => Step::Nothing,
+        }
+    }
+
+    /// Whether the conditions as last written say that all is well for this generation.
+    pub fn was_settled(&self) -> bool {
+        let status = self.view.status;
+        status.observed_generation == Some(self.generation())
+            && crate::crd::condition::is_true(&status.conditions, ConditionType::Ready)
+            && status.operation.is_none()
+    }
+}

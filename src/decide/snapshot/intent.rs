@@ -1,0 +1,254 @@
+//! A call of this snapshot may be in flight: find out what it did before anything else (DESIGN 5.2).
+
+use std::time::Duration;
+
+use super::pass::Pass;
+use super::proceed;
+use crate::crd::{Reason, SnapshotStatus};
+use crate::decide::decision::{Decision, Need, Note, Wake};
+use crate::decide::evidence;
+use crate::model::{
+    Action, ActionId, ActionStatus, InstanceId, Intent, Observed, OperationKind, OperationResult, Slot, time,
+};
+
+/// Resolves the standing intent, or waits.
+pub(super) fn resolve(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
+    let view = pass.view;
+    let Some(ledger) = pass.ledger.clone() else { return proceed(pass) };
+    let (Some(intent), Some(vm)) = (ledger.intent.clone(), ledger.instance) else {
+        pass.edit(|ledger| ledger.intent = None);
+        return proceed(pass);
+    };
+    if ledger.account != view.site.account {
+        let message = format!("a {} may be in flight under another ITCare account; run the operator with that account until it is resolved", intent.kind);
+        return pass.stalled(Reason::DeletionBlocked, message);
+    }
+    match &pass.memory.attempt_seen {
+        Some((attempt, _)) if *attempt == intent.attempt => {}
+        Some(_) | None => pass.memory.attempt_seen = Some((intent.attempt.clone(), view.now.mono)),
+    }
+    let followed = pass.status.operation.as_ref().filter(|operation| {
+        operation.kind == intent.kind && operation.attempt.as_ref() == Some(&intent.attempt)
+    });
+    match followed.and_then(|operation| operation.action_id).map(ActionId::new) {
+        Some(action) => follow(pass, &intent, vm, action),
+        None => look(pass, &intent, vm),
+    }
+}
+
+fn working_reason(kind: OperationKind) -> Reason {
+    if kind == OperationKind::Recover { Reason::Recovering } else { Reason::TakingSnapshot }
+}
+
+fn follow(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId) -> Decision<SnapshotStatus> {
+    let view = pass.view;
+    let running = |pass: Pass<'_>| {
+        let message = format!("{} of VM {vm}: action {action} runs", intent.kind);
+        let wake = Wake::After(pass.view.site.action_interval);
+        let mut pass = pass;
+        pass.keep_available();
+        pass.working(working_reason(intent.kind), message, wake)
+    };
+    // The shared list of running actions answers for most of the wait; the action itself for its end.
+    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    let Observed::Present { value: all, at } = view.cloud.running.since(mark) else {
+        return pass.observe(Need::Running { since: mark }, "looking at running actions");
+    };
+    if all.iter().any(|other| other.id == action) {
+        pass.memory.running_seen = Some(at);
+        return running(pass);
+    }
+    match view.cloud.action(action) {
+        None | Some(Observed::Unknown) => pass.observe(Need::Action(action), "reading the action"),
+        Some(Observed::Present { value, .. }) => match &value.status {
+            ActionStatus::InProgress | ActionStatus::Other(_) => running(pass),
+            ActionStatus::Success => succeeded(pass, intent, vm, action, at),
+            ActionStatus::Error => {
+                let message = value.message.clone();
+                failed(pass, intent, action, message)
+            }
+        },
+        Some(Observed::Absent { .. }) if intent.kind == OperationKind::Recover => {
+            let words = "ITCare does not know its action any more".to_owned();
+            end_recover(pass, intent, OperationResult::OutcomeUnknown, Some(action), Some(words))
+        }
+        Some(Observed::Absent { .. }) => look(pass, intent, vm),
+    }
+}
+
+fn succeeded(pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId, mark: Duration) -> Decision<SnapshotStatus> {
+    if intent.kind == OperationKind::Recover {
+        return match pass.slot_since(mark) {
+            Observed::Unknown => pass.observe(Need::Slot(vm), "reading the snapshot"),
+            Observed::Present { .. } | Observed::Absent { .. } => {
+                end_recover(pass, intent, OperationResult::Succeeded, Some(action), None)
+            }
+        };
+    }
+    match pass.slot_since(mark) {
+        Observed::Unknown => pass.observe(Need::Slot(vm), "reading the new snapshot"),
+        Observed::Present { value: slot, .. } if is_ours(slot, intent, true) => bind(pass, slot, Some(action)),
+        Observed::Present { .. } | Observed::Absent { .. } => unseen(pass, intent, action),
+    }
+}
+
+/// Taken, but not shown yet: a settle time, then a person.
+fn unseen(mut pass: Pass<'_>, intent: &Intent, action: ActionId) -> Decision<SnapshotStatus> {
+    let view = pass.view;
+    let first = match pass.memory.success_seen {
+        Some((seen, at)) if seen == action => at,
+        Some(_) | None => {
+            pass.memory.success_seen = Some((action, view.now.mono));
+            view.now.mono
+        }
+    };
+    if view.now.mono.saturating_sub(first) <= view.site.settle {
+        let message = format!("the snapshot was taken by action {action}; waiting for ITCare to show it");
+        return pass.working(Reason::TakingSnapshot, message, Wake::After(view.site.action_interval));
+    }
+    pass.edit(|ledger| ledger.intent = None);
+    pass.status.operation = None;
+    pass.status.last_operation = Some(pass.ended(
+        intent.kind,
+        Some(action),
+        OperationResult::Failed,
+        Some("it ended well, but the slot does not show the snapshot".to_owned()),
+    ));
+    let message = format!("action {action} took the snapshot, but the slot does not show it; it was removed at once, or ITCare's support must look");
+    pass.stalled(Reason::SnapshotMissing, message)
+}
+
+/// Ours: by the mark; without a readable mark only if it was made after the call, with our action done.
+fn is_ours(slot: &Slot, intent: &Intent, done: bool) -> bool {
+    match slot.attempt() {
+        Some(attempt) => attempt == intent.attempt,
+        None => {
+            let after = slot.created_at.zip(intent.fence.date).is_some_and(|(made, fence)| {
+                made >= time::before(fence, Duration::from_secs(1))
+            });
+            done && after
+        }
+    }
+}
+
+fn bind(mut pass: Pass<'_>, slot: &Slot, action: Option<ActionId>) -> Decision<SnapshotStatus> {
+    let (id, expires) = (slot.id.clone(), slot.expires_at);
+    pass.edit(|ledger| {
+        ledger.intent = None;
+        ledger.origin = Some(crate::model::Origin::Created);
+        ledger.snapshot = Some(id);
+        ledger.expires = expires;
+    });
+    pass.status.operation = None;
+    pass.status.last_operation =
+        Some(pass.ended(OperationKind::TakeSnapshot, action, OperationResult::Succeeded, None));
+    pass.record(slot);
+    proceed(pass)
+}
+
+fn failed(mut pass: Pass<'_>, intent: &Intent, action: ActionId, message: Option<String>) -> Decision<SnapshotStatus> {
+    pass.notes.push(Note {
+        warning: true,
+        reason: Reason::ActionFailed,
+        message: format!("{} failed (action {action}): {}", intent.kind, message.clone().unwrap_or_default()),
+    });
+    if intent.kind == OperationKind::Recover {
+        return end_recover(pass, intent, OperationResult::Failed, Some(action), message);
+    }
+    pass.edit(|ledger| ledger.intent = None);
+    pass.status.operation = None;
+    pass.status.last_operation = Some(pass.ended(intent.kind, Some(action), OperationResult::Failed, message));
+    let wake = Wake::After(Duration::ZERO);
+    pass.working(Reason::TakingSnapshot, "taking the snapshot failed; trying again", wake)
+}
+
+fn end_recover(
+    mut pass: Pass<'_>,
+    intent: &Intent,
+    result: OperationResult,
+    action: Option<ActionId>,
+    message: Option<String>,
+) -> Decision<SnapshotStatus> {
+    pass.edit(|ledger| ledger.intent = None);
+    pass.status.operation = None;
+    pass.memory.effect_end = pass.memory.effect_end.max(pass.view.now.mono);
+    if let Some(requested) = intent.request {
+        pass.receipt(requested, result, action, message.clone());
+    }
+    let mut ended = pass.ended(intent.kind, action, result, message);
+    ended.failures = None;
+    pass.status.last_operation = Some(ended);
+    proceed(pass)
+}
+
+/// The actions of the VM's name, then the slot and its mark.
+fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<SnapshotStatus> {
+    let view = pass.view;
+    let Some(name) = pass.vm_name() else {
+        pass.edit(|ledger| ledger.intent = None);
+        return proceed(pass);
+    };
+    let Some(look) = view.cloud.look.as_ref().filter(|look| look.at >= view.pass) else {
+        return pass.observe(Need::Look(name), "looking for what the last call did");
+    };
+    let mark = look.at;
+    let slot = match pass.slot_since(mark) {
+        Observed::Unknown => return pass.observe(Need::Slot(vm), "reading the snapshot slot"),
+        Observed::Absent { .. } => None,
+        Observed::Present { value, .. } => Some(value),
+    };
+    let candidates: Vec<&Action> =
+        look.actions.iter().filter(|action| evidence::possibly_ours(action, intent, &name, view.site)).collect();
+    let running = look.actions.iter().any(|action| action.status.is_running());
+    if running {
+        pass.memory.running_seen = Some(look.at);
+    }
+    if intent.kind == OperationKind::TakeSnapshot
+        && let Some(slot) = slot.filter(|slot| is_ours(slot, intent, false))
+        && !running
+    {
+        return bind(pass, slot, candidates.first().map(|action| action.id));
+    }
+    let known = pass.status.operation.as_ref().and_then(|operation| operation.action_id);
+    match candidates.as_slice() {
+        [only] if known != Some(only.id.get()) => {
+            let operation = pass.operation(intent.kind, Some(intent.attempt.clone()), Some(only.id), only.process.as_deref());
+            pass.status.operation = Some(operation);
+            let message = format!("found action {} of the {}", only.id, intent.kind);
+            return pass.working(working_reason(intent.kind), message, Wake::After(Duration::ZERO));
+        }
+        [_, _, ..] if intent.kind == OperationKind::Recover => {
+            let words = "several actions may come of it".to_owned();
+            return end_recover(pass, intent, OperationResult::OutcomeUnknown, None, Some(words));
+        }
+        [] | [_] | [_, _, ..] => {}
+    }
+    let refused = pass.view.status.last_operation.as_ref().is_some_and(|last| {
+        last.kind == intent.kind
+            && last.result == OperationResult::Refused
+            && pass.view.status.operation.as_ref().is_some_and(|operation| last.finished_at >= operation.submitted_at)
+    });
+    let seen = pass.memory.attempt_seen.as_ref().map_or(Duration::ZERO, |(_, at)| *at);
+    let due = seen.max(pass.memory.running_seen.unwrap_or_default()).max(pass.memory.effect_end) + view.site.settle;
+    if mark < due || running {
+        let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
+        let wake = Wake::After(left.min(view.site.action_interval.max(view.site.settle / 4)));
+        pass.keep_available();
+        if refused && !view.object.deleting {
+            let words = view.status.last_operation.as_ref().and_then(|last| last.message.clone()).unwrap_or_default();
+            let (reason, message) = super::outcome::refused_words(intent.kind, vm, &words);
+            return pass.stalled_until(reason, message, wake);
+        }
+        let message = format!("the {} of VM {vm} got no clear answer; looking for what it did before anything else is sent", intent.kind);
+        return pass.working(Reason::ResolvingOutcome, message, wake);
+    }
+    // No trace: absent.
+    if intent.kind == OperationKind::Recover && !refused {
+        let words = "the call got no clear answer; it is never sent again".to_owned();
+        return end_recover(pass, intent, OperationResult::OutcomeUnknown, None, Some(words));
+    }
+    pass.edit(|ledger| ledger.intent = None);
+    pass.status.operation = None;
+    pass.memory.attempt_seen = None;
+    proceed(pass)
+}

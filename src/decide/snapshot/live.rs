@@ -1,0 +1,294 @@
+//! The snapshot is there (or was): expiry, recovery, presence.
+
+use std::time::Duration;
+
+use super::pass::Pass;
+use crate::crd::snapshot::RecoverRequest;
+use crate::crd::{Reason, SnapshotStatus};
+use crate::decide::decision::{Decision, Guarded, GuardedCall, Need, Note, Step, Wake};
+use crate::decide::evidence;
+use crate::decide::retry::{self, Hold};
+use crate::model::{
+    ActionId, ActionStatus, InstanceId, Observed, OneShot, OperationKind, OperationResult, Slot, SnapshotId, time,
+};
+
+const AHEAD: Duration = Duration::from_secs(300);
+const BEFORE: Duration = Duration::from_secs(600);
+
+/// A recovery must not race with the end of the snapshot.
+const BEFORE_EXPIRY: Duration = Duration::from_secs(600);
+
+/// What following an operation came to.
+pub(super) enum Followed<'a> {
+    /// It still runs, or a fact is missing.
+    Wait(Box<Decision<SnapshotStatus>>),
+    /// It is over, or there was none.
+    Over(Pass<'a>),
+}
+
+/// Follows a removal to its end; other operations are followed by their intent.
+pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
+    let view = pass.view;
+    let Some(operation) = pass.status.operation.clone() else { return Followed::Over(pass) };
+    let wait = |decision| Followed::Wait(Box::new(decision));
+    if operation.kind != OperationKind::RemoveSnapshot {
+        pass.status.operation = None;
+        return Followed::Over(pass);
+    }
+    let Some(action) = operation.action_id.map(ActionId::new) else {
+        // Ambiguous: decided anew a settle time later.
+        let waited = time::since(view.now.wall, operation.submitted_at);
+        let mark = pass.memory.effect_end.max(view.now.mono.saturating_sub(waited)) + view.site.settle;
+        if view.now.mono < mark {
+            let wake = Wake::After(mark - view.now.mono);
+            return wait(pass.working(Reason::ResolvingOutcome, "the removal got no clear answer; looking again before anything else is sent", wake));
+        }
+        let Observed::Present { value: running, .. } = view.cloud.running.since(mark) else {
+            return wait(pass.observe(Need::Running { since: mark }, "looking at running actions"));
+        };
+        if !running.is_empty() {
+            let wake = Wake::After(view.site.action_interval);
+            return wait(pass.working(Reason::ResolvingOutcome, "an action runs on the VM that may be the removal", wake));
+        }
+        pass.memory.effect_end = mark;
+        pass.status.operation = None;
+        return Followed::Over(pass);
+    };
+    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    let Observed::Present { value: running, .. } = view.cloud.running.since(mark) else {
+        return wait(pass.observe(Need::Running { since: mark }, "looking at running actions"));
+    };
+    let still = |pass: Pass<'_>| {
+        let wake = Wake::After(pass.view.site.action_interval);
+        Box::new(pass.working(Reason::RemovingSnapshot, format!("removing the snapshot: action {action} runs"), wake))
+    };
+    if running.iter().any(|other| other.id == action) {
+        return Followed::Wait(still(pass));
+    }
+    match view.cloud.action(action) {
+        None | Some(Observed::Unknown) => wait(pass.observe(Need::Action(action), "reading the removal's action")),
+        Some(Observed::Present { value, .. }) => match &value.status {
+            ActionStatus::InProgress | ActionStatus::Other(_) => Followed::Wait(still(pass)),
+            ActionStatus::Success => {
+                pass.status.operation = None;
+                pass.memory.effect_end = pass.memory.effect_end.max(view.now.mono);
+                pass.status.last_operation = Some(pass.ended(operation.kind, Some(action), OperationResult::Succeeded, None));
+                Followed::Over(pass)
+            }
+            ActionStatus::Error => {
+                pass.status.operation = None;
+                let message = value.message.clone();
+                pass.notes.push(Note {
+                    warning: true,
+                    reason: Reason::ActionFailed,
+                    message: format!("removing the snapshot failed (action {action}): {}", message.clone().unwrap_or_default()),
+                });
+                pass.status.last_operation = Some(pass.ended(operation.kind, Some(action), OperationResult::Failed, message));
+                Followed::Over(pass)
+            }
+        },
+        Some(Observed::Absent { .. }) => {
+            pass.status.operation = None;
+            Followed::Over(pass)
+        }
+    }
+}
+
+/// Keeps the status true, and recovers on request.
+pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
+    let view = pass.view;
+    let Some((id, vm, expires)) = pass.ledger.as_ref().and_then(|ledger| Some((ledger.snapshot.clone()?, ledger.instance?, ledger.expires))) else {
+        return super::take::decide(pass);
+    };
+    let now = view.now.wall;
+    let was_expired = crate::crd::condition::find(&view.status.conditions, crate::crd::ConditionType::Ready)
+        .is_some_and(|ready| ready.reason == Reason::Expired.as_str());
+    if was_expired {
+        return expired(pass, &id);
+    }
+    let past = expires.is_some_and(|expires| now >= expires);
+    let recover = recover_pending(&pass).cloned();
+    let mark = pass.memory.effect_end.max(if past || pass.look_requested() || view.now.mono >= view.slot_due || recover.is_some() {
+        view.pass
+    } else {
+        Duration::ZERO
+    });
+    let read = pass.slot_since(mark);
+    let settled = pass.status.operation.is_none() && !pass.is_dirty() && view.status.observed_generation == Some(pass.generation());
+    if let (Observed::Unknown, true, None, false, false) =
+        (&read, settled && view.now.mono < view.slot_due && !pass.look_requested(), &recover, past, mark > Duration::ZERO && pass.memory.effect_end >= mark)
+    {
+        // At rest: nothing asks for a look before the snapshot's end.
+        let ready = crate::crd::condition::is_true(&view.status.conditions, crate::crd::ConditionType::Ready);
+        if ready {
+            let wake = until_next(&pass, expires);
+            return pass.finish(Step::Nothing, wake);
+        }
+    }
+    match read {
+        Observed::Unknown => pass.observe(Need::Slot(vm), "reading the snapshot"),
+        Observed::Present { value: slot, at } if slot.id == id => {
+            pass.memory.missing_seen = None;
+            pass.record(slot);
+            if let Some(end) = slot.expires_at.filter(|end| Some(*end) != expires) {
+                pass.edit(|ledger| ledger.expires = Some(end));
+            }
+            if slot.expires_at.is_some_and(|end| now >= end) {
+                return expired(pass, &id);
+            }
+            present(pass, &id, vm, slot, at, recover)
+        }
+        Observed::Present { .. } | Observed::Absent { .. } if past => expired(pass, &id),
+        Observed::Present { value: other, .. } => lost(pass, &id, &format!("snapshot {} fills the slot now", other.id)),
+        Observed::Absent { at } => {
+            // Once may be a lagging answer.
+            let first = *pass.memory.missing_seen.get_or_insert(at);
+            if at < first + view.site.settle {
+                pass.keep_available();
+                let wake = Wake::After((first + view.site.settle).saturating_sub(view.now.mono).max(Duration::from_millis(10)));
+                pass.memory.effect_end = pass.memory.effect_end.max(first + view.site.settle);
+                let message = format!("the slot of VM {vm} is empty, though snapshot {id} has not expired; looking again");
+                return pass.working(Reason::ProgressingWithRetry, message, wake);
+            }
+            lost(pass, &id, "the slot is empty")
+        }
+    }
+}
+
+fn until_next(pass: &Pass<'_>, expires: Option<jiff::Timestamp>) -> Wake {
+    let view = pass.view;
+    let due = view.slot_due.saturating_sub(view.now.mono);
+    let end = expires.map_or(due, |end| time::since(end, view.now.wall) + Duration::from_millis(100));
+    Wake::After(due.min(end).max(Duration::from_millis(10)))
+}
+
+fn expired(mut pass: Pass<'_>, id: &SnapshotId) -> Decision<SnapshotStatus> {
+    if let Some(request) = recover_pending(&pass).cloned() {
+        let words = "the snapshot has expired".to_owned();
+        pass.receipt(request.requested_at, OperationResult::Expired, None, Some(words));
+    }
+    let message = format!("snapshot {id} has expired; ITCare keeps a snapshot for three days");
+    pass.available(false, Reason::Expired, message.clone());
+    pass.ready(Reason::Expired, message, Wake::OnChange)
+}
+
+fn lost(mut pass: Pass<'_>, id: &SnapshotId, how: &str) -> Decision<SnapshotStatus> {
+    let message = format!("snapshot {id} is gone before it expired: {how}; delete this object and make a new one");
+    pass.available(false, Reason::SnapshotMissing, message.clone());
+    pass.stalled_until(Reason::SnapshotMissing, message, Wake::After(retry::RECHECK))
+}
+
+fn recover_pending<'a>(pass: &Pass<'a>) -> Option<&'a RecoverRequest> {
+    let request = pass.view.spec.recover.as_ref()?;
+    let handled = pass.ledger.as_ref().and_then(|ledger| ledger.handled.get(&OneShot::Recover).copied());
+    let newer = request.requested_at > pass.view.object.created
+        && handled.is_none_or(|handled| request.requested_at > handled);
+    newer.then_some(request)
+}
+
+fn available(mut pass: Pass<'_>, id: &SnapshotId, vm: InstanceId, extra: Option<(String, Duration)>) -> Decision<SnapshotStatus> {
+    let expires = pass.status.expires_at;
+    let end = expires.map(|end| format!(" until {end}")).unwrap_or_default();
+    let mut message = format!("snapshot {id} of VM {vm} can be recovered{end}");
+    pass.available(true, Reason::Available, message.clone());
+    let Wake::After(rest) = until_next(&pass, expires) else { return pass.ready(Reason::Available, message, Wake::OnChange) };
+    let mut wake = if rest.is_zero() { pass.view.site.detail_interval } else { rest };
+    if let Some((words, wait)) = extra {
+        message = format!("{message}; {words}");
+        wake = wake.min(wait);
+    }
+    pass.ready(Reason::Available, message, Wake::After(wake))
+}
+
+fn present(
+    mut pass: Pass<'_>,
+    id: &SnapshotId,
+    vm: InstanceId,
+    slot: &Slot,
+    at: Duration,
+    recover: Option<RecoverRequest>,
+) -> Decision<SnapshotStatus> {
+    let view = pass.view;
+    let now = view.now.wall;
+    let Some(request) = recover else { return available(pass, id, vm, None) };
+    let requested = request.requested_at;
+    let refuse = |mut pass: Pass<'_>, result, words: String| {
+        pass.receipt(requested, result, None, Some(words.clone()));
+        pass.notes.push(Note { warning: true, reason: Reason::Recovering, message: format!("recovery requested at {requested}: {words}; ask anew with a later requestedAt") });
+        available(pass, id, vm, None)
+    };
+    if requested > time::after(now, AHEAD) {
+        let wait = time::since(requested, now).saturating_sub(AHEAD).max(Duration::from_secs(1));
+        return available(pass, id, vm, Some((format!("spec.recover.requestedAt {requested} lies more than five minutes ahead; it is carried out then"), wait)));
+    }
+    let end = crate::decide::instance::not_after(requested, request.not_after);
+    if now > end {
+        let refused = pass.status.last_operation.as_ref().is_some_and(|last| last.kind == OperationKind::Recover && last.result == OperationResult::Refused && last.finished_at >= requested);
+        let result = if refused { OperationResult::Refused } else { OperationResult::Expired };
+        return refuse(pass, result, format!("not carried out before {end}"));
+    }
+    if slot.expires_at.is_some_and(|expires| now >= time::before(expires, BEFORE_EXPIRY)) {
+        return refuse(pass, OperationResult::Expired, "the snapshot expires in less than ten minutes".to_owned());
+    }
+    let left = time::since(end, now) + Duration::from_secs(1);
+    let wait = |pass: Pass<'_>, words: String, wait: Duration| {
+        let wait = wait.min(left);
+        available(pass, id, vm, Some((words, wait)))
+    };
+    let Some(instance) = view.instance.as_ref() else {
+        return wait(pass, "the recovery waits: its ITCareInstance does not exist".to_owned(), view.site.observe_interval);
+    };
+    if let Some(why) = &instance.refuses {
+        return wait(pass, format!("the recovery waits: {why}"), view.site.observe_interval);
+    }
+    if instance.id != Some(vm) {
+        return wait(pass, format!("the recovery waits: the ITCareInstance does not manage VM {vm}"), view.site.observe_interval);
+    }
+    if instance.busy || view.sibling_intent.is_some() {
+        return wait(pass, "the recovery waits for another call on the VM".to_owned(), view.site.action_interval);
+    }
+    match retry::hold(pass.status.last_operation.as_ref(), OperationKind::Recover, pass.generation(), now) {
+        Hold::No => {}
+        Hold::Backoff(hold, words) | Hold::Failing(hold, words) | Hold::Refused(hold, words) => {
+            return wait(pass, format!("the recovery waits: {words}"), hold);
+        }
+    }
+    let Observed::Present { value: running, .. } = view.cloud.running.since(at) else {
+        return pass.observe(Need::Running { since: at }, "looking at running actions");
+    };
+    if let Some(action) = running.first() {
+        let words = format!("the recovery waits: action {} runs on the VM", action.id);
+        return wait(pass, words, view.site.action_interval);
+    }
+    let Some(look) = view.cloud.look.as_ref().filter(|look| look.at >= view.pass) else {
+        return pass.observe(Need::Look(instance.name.clone()), "checking the recovery");
+    };
+    let since = time::before(requested, BEFORE);
+    let recorded: Vec<i64> = view
+        .status
+        .handled_requests
+        .values()
+        .filter_map(|receipt| receipt.action_id)
+        .chain(view.status.last_operation.as_ref().and_then(|last| last.action_id))
+        .collect();
+    let done = look.actions.iter().find(|action| {
+        action.resource_name.as_deref().is_some_and(|name| instance.name.matches(name))
+            && action.submitted_at.is_none_or(|at| at >= since)
+            && evidence::maybe_by_us(action, view.site)
+            && evidence::maybe_kind(action, OperationKind::Recover, view.site)
+            && !recorded.contains(&action.id.get())
+    });
+    if let Some(action) = done {
+        let words = format!("action {} may already be this recovery; it is not sent", action.id);
+        return refuse(pass, OperationResult::OutcomeUnknown, words);
+    }
+    match view.cloud.object_unchanged {
+        None => return pass.observe(Need::Object, "reading the object before recovering"),
+        Some(false) => return pass.finish(Step::Nothing, Wake::After(Duration::from_secs(1))),
+        Some(true) => {}
+    }
+    let Some(ledger) = pass.ledger.clone() else { return available(pass, id, vm, None) };
+    let guarded = Guarded { ledger: Box::new(ledger), request: Some(requested), call: GuardedCall::Recover { id: vm } };
+    pass.available(true, Reason::Available, format!("snapshot {id} is being recovered"));
+    pass.effect(Step::Guarded(guarded), Reason::Recovering, format!("recovering VM {vm} as requested at {requested}"))
+}

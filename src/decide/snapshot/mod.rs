@@ -1,0 +1,75 @@
+//! The decision for one `ITCareSnapshot`.
+//!
+//! Order of business: ledger → intent → running operation → deletion → suspend → instance → slot; and for a
+//! snapshot that is there: expiry → recover → presence.
+
+mod deletion;
+mod intent;
+mod live;
+mod outcome;
+mod pass;
+mod take;
+mod view;
+
+pub use outcome::after;
+pub use pass::mark;
+pub use view::{InstanceFacts, SnapshotView};
+
+use super::decision::{Decision, Note, Step, Wake};
+use super::instance::admit_ledger;
+use super::instance::Admission;
+use crate::crd::instance::DeletionPolicy;
+use crate::crd::{Reason, SnapshotStatus};
+use pass::Pass;
+
+/// The one decision. See the module of the core for what holds of it.
+pub fn next(view: &SnapshotView<'_>) -> Decision<SnapshotStatus> {
+    let mut pass = Pass::new(view);
+    let letting_go = view.object.deleting && view.spec.deletion_policy == DeletionPolicy::Retain;
+    match admit_ledger(&view.ledger, &view.object, view.site, None, |_| true) {
+        Admission::None => {}
+        Admission::Ours(ledger) => pass.ledger = Some(*ledger),
+        Admission::Rebind(ledger) => pass.change(*ledger),
+        Admission::Copy(from) => return drop_copy(pass, &from),
+        Admission::Stalled(reason, message) => {
+            return if letting_go { pass.finish(Step::RemoveFinalizer, Wake::OnChange) } else { pass.stalled(reason, message) };
+        }
+    }
+    if pass.ledger.as_ref().is_some_and(|ledger| ledger.intent.is_some()) {
+        return intent::resolve(pass);
+    }
+    proceed(pass)
+}
+
+/// Everything after the intent.
+fn proceed(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
+    let view = pass.view;
+    pass = match live::follow_removal(pass) {
+        live::Followed::Wait(decision) => return *decision,
+        live::Followed::Over(pass) => pass,
+    };
+    if view.object.deleting {
+        return deletion::decide(pass);
+    }
+    if view.spec.suspend {
+        return pass.held("suspended by spec.suspend: no call is made");
+    }
+    pass.mark_observed();
+    if pass.ledger.as_ref().is_some_and(|ledger| ledger.snapshot.is_some()) {
+        live::decide(pass)
+    } else {
+        take::decide(pass)
+    }
+}
+
+fn drop_copy(mut pass: Pass<'_>, from: &str) -> Decision<SnapshotStatus> {
+    pass.notes.push(Note {
+        warning: true,
+        reason: Reason::ForeignLedger,
+        message: format!("the ledger was copied from {from}; it is dropped, and this object starts without a snapshot"),
+    });
+    pass.status.ledger = None;
+    pass.status.id = None;
+    pass.status.operation = None;
+    pass.finish(Step::DropLedger, Wake::After(std::time::Duration::ZERO))
+}

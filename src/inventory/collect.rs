@@ -1,0 +1,163 @@
+//! One pass over the cloud. A failure is data: it makes its part unknown, never absent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Changed, Inventory, ServiceView};
+use crate::api::{ActionFilter, InstanceFilter, Priority};
+use crate::model::{ActionStatus, Failure, FailureClass, InstanceId, Listed, ServiceId};
+
+impl Inventory {
+    /// Lists these services: those that are known to answer share one call, each other one is asked alone.
+    pub(super) async fn collect_lists(&self, wanted: BTreeSet<ServiceId>, background: bool) {
+        let all = wanted.clone();
+        let joined = self.with(|state| state.joined.clone());
+        let (shared, mut alone): (BTreeSet<_>, BTreeSet<_>) = wanted.into_iter().partition(|id| joined.contains(id));
+        let priority = if background { Priority::Background } else { Priority::User };
+        if !shared.is_empty() {
+            let at = self.0.clock.now().mono;
+            match self.list(&shared, priority).await {
+                Ok(items) => self.store_lists(at, &shared, items),
+                Err(failure) if splits(failure.class) => {
+                    // One service among them is refused: each for itself, so that the others stay seen.
+                    self.with(|state| state.joined.retain(|service| !shared.contains(service)));
+                    alone.extend(shared);
+                }
+                Err(failure) => self.store_failure(at, &shared, &failure),
+            }
+        }
+        for service in alone {
+            let at = self.0.clock.now().mono;
+            let only = BTreeSet::from([service]);
+            match self.list(&only, priority).await {
+                Ok(items) => {
+                    self.with(|state| state.joined.insert(service));
+                    self.store_lists(at, &only, items);
+                }
+                Err(failure) => self.store_failure(at, &only, &failure),
+            }
+        }
+        self.settle_doubts(&all).await;
+    }
+
+    /// Where several ids vanished but another recorded one is still listed: reading it tells whether the
+    /// account still sees this service.
+    async fn settle_doubts(&self, services: &BTreeSet<ServiceId>) {
+        let witnesses: Vec<(ServiceId, InstanceId)> = self.with(|state| {
+            let witness = |service: &ServiceId| {
+                state.doubted.get(service)?;
+                let view = state.services.get(service)?;
+                let recorded = state.in_use.get(service)?;
+                let live = |id: &&InstanceId| view.items.get(id).is_some_and(Listed::is_live);
+                recorded.iter().find(live).map(|id| (*service, *id))
+            };
+            services.iter().filter_map(witness).collect()
+        });
+        for (service, id) in witnesses {
+            let at = self.0.clock.now().mono;
+            if self.0.client.detail(id, Priority::Background).await.is_ok() {
+                self.reads_right(service, at);
+            }
+        }
+    }
+
+    async fn list(&self, services: &BTreeSet<ServiceId>, priority: Priority) -> Result<Vec<Listed>, Failure> {
+        let filter = InstanceFilter {
+            services: services.iter().copied().collect(),
+            size: Some(self.0.settings.page_size),
+            ..InstanceFilter::default()
+        };
+        let listing = self.0.client.list_all(&filter, priority).await.map_err(|error| error.failure())?;
+        if listing.complete {
+            return Ok(listing.items);
+        }
+        Err(Failure {
+            class: FailureClass::Garbled,
+            status: None,
+            message: "the list of instances changed while its pages were read".to_owned(),
+        })
+    }
+
+    fn store_lists(&self, at: Duration, services: &BTreeSet<ServiceId>, items: Vec<Listed>) {
+        let lone = (services.len() == 1).then(|| services.first().copied()).flatten();
+        let mut parts: BTreeMap<ServiceId, Vec<Listed>> = services.iter().map(|id| (*id, Vec::new())).collect();
+        for mut item in items {
+            item.service = item.service.or(lone);
+            if let Some(part) = item.service.and_then(|service| parts.get_mut(&service)) {
+                part.push(item);
+            }
+        }
+        let mut changes = Vec::new();
+        self.with(|state| {
+            for (service, items) in parts {
+                let view = ServiceView::new(at, items);
+                let before = state.services.get(&service);
+                let recorded = state.in_use.get(&service);
+                if vanished(&view, before.map(Arc::as_ref), recorded) >= 2 {
+                    state.doubted.insert(service, at);
+                }
+                match before.map(|before| view.changed_since(before)) {
+                    Some(items) if items.is_empty() => {}
+                    items => changes.push(Changed { service, items }),
+                }
+                state.list_errors.remove(&service);
+                state.services.insert(service, Arc::new(view));
+            }
+        });
+        self.answer();
+        for change in changes {
+            // Nobody listens any more only at shutdown.
+            let _ = self.0.changed.send(change);
+        }
+    }
+
+    fn store_failure(&self, at: Duration, services: &BTreeSet<ServiceId>, failure: &Failure) {
+        tracing::warn!(class = failure.class.as_str(), message = %failure.message, "listing instances failed");
+        self.with(|state| {
+            for service in services {
+                state.list_errors.insert(*service, (at, failure.clone()));
+            }
+        });
+        self.answer();
+    }
+
+    /// One call for all running actions. An unknown status counts as running.
+    pub(super) async fn collect_running(&self) {
+        let at = self.0.clock.now().mono;
+        let filter = ActionFilter { statuses: vec![ActionStatus::InProgress], ..ActionFilter::default() };
+        let result = self.0.client.actions(&filter, Priority::User).await;
+        self.with(|state| match result {
+            Ok(actions) => {
+                let running = actions.into_iter().filter(|action| action.status.is_running()).collect();
+                state.running = Some((at, Arc::new(running)));
+                state.running_error = None;
+            }
+            Err(error) => state.running_error = Some((at, error.failure())),
+        });
+        self.answer();
+    }
+}
+
+/// Whether the failure may be one service's own: then the shared call is split.
+fn splits(class: FailureClass) -> bool {
+    match class {
+        FailureClass::Rejected | FailureClass::Forbidden | FailureClass::Missing => true,
+        FailureClass::Transient
+        | FailureClass::Throttled(_)
+        | FailureClass::Ambiguous(_)
+        | FailureClass::Unauthenticated
+        | FailureClass::NoCredentials
+        | FailureClass::Garbled => false,
+    }
+}
+
+/// How many recorded ids were there before (or should be, in a first list) and are not any more.
+fn vanished(view: &ServiceView, before: Option<&ServiceView>, recorded: Option<&BTreeSet<InstanceId>>) -> usize {
+    let is_live = |view: &ServiceView, id: &InstanceId| view.items.get(id).is_some_and(Listed::is_live);
+    recorded
+        .into_iter()
+        .flatten()
+        .filter(|id| before.is_none_or(|before| is_live(before, id)) && !is_live(view, id))
+        .count()
+}

@@ -1,0 +1,232 @@
+//! The bulk view of the cloud: one list per service and one call for all running actions, shared by
+//! everybody who asks.
+//!
+//! A question names the oldest time that its answer may have been asked at. All questions that wait when
+//! a call is about to leave are answered by that one call: a thousand waiting creations cost what one
+//! costs. Absence here is a hint; whoever acts on it confirms it by id. Not here: Kubernetes objects, and
+//! what follows from a change.
+
+mod collect;
+mod view;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::api::Client;
+use crate::model::{Action, Failure, HostName, InstanceId, Listed, Observed, ServiceId};
+use crate::platform::Clock;
+
+pub use view::{Changed, ServiceView};
+
+/// The shared view; cheap to clone.
+#[derive(Clone)]
+pub struct Inventory(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    clock: Clock,
+    settings: Settings,
+    state: Mutex<State>,
+    /// Wakes the workers when somebody asks.
+    asked_lists: Notify,
+    asked_running: Notify,
+    /// Bumped after each answer.
+    answered: watch::Sender<u64>,
+    changed: tokio::sync::mpsc::UnboundedSender<Changed>,
+}
+
+/// How often the view is renewed by itself.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How old the list may be.
+    pub observe_interval: Duration,
+    /// Items per page.
+    pub page_size: u32,
+}
+
+#[derive(Default)]
+struct State {
+    services: HashMap<ServiceId, Arc<ServiceView>>,
+    list_errors: HashMap<ServiceId, (Duration, Failure)>,
+    running: Option<(Duration, Arc<Vec<Action>>)>,
+    running_error: Option<(Duration, Failure)>,
+    wanted_lists: BTreeSet<ServiceId>,
+    wanted_running: bool,
+    /// Services that answered alone and may share a call.
+    joined: BTreeSet<ServiceId>,
+    /// What the registry says: the services in use and the ids recorded in them.
+    in_use: BTreeMap<ServiceId, BTreeSet<InstanceId>>,
+    /// Services where several recorded ids vanished at once: a 404 proves nothing there until one reads right.
+    doubted: HashMap<ServiceId, Duration>,
+    /// Services where a recorded id read right under this account.
+    proven: BTreeSet<ServiceId>,
+}
+
+impl Inventory {
+    /// An empty view. `changed` receives what changed between two lists.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        clock: Clock,
+        settings: Settings,
+        changed: tokio::sync::mpsc::UnboundedSender<Changed>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            client,
+            clock,
+            settings,
+            state: Mutex::default(),
+            asked_lists: Notify::new(),
+            asked_running: Notify::new(),
+            answered: watch::Sender::new(0),
+            changed,
+        }))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn answer(&self) {
+        self.0.answered.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Which services are in use, with the ids recorded in each: told by whoever watches the objects.
+    pub fn set_in_use(&self, in_use: BTreeMap<ServiceId, BTreeSet<InstanceId>>) {
+        self.with(|state| {
+            state.services.retain(|service, _| in_use.contains_key(service));
+            state.in_use = in_use;
+        });
+    }
+
+    /// The item of that id in the list of that service.
+    #[must_use]
+    pub fn listed(&self, service: ServiceId, id: InstanceId) -> Observed<Listed> {
+        match self.view(service) {
+            None => Observed::Unknown,
+            Some(view) => match view.items.get(&id) {
+                Some(item) => Observed::Present { value: item.clone(), at: view.at },
+                None => Observed::Absent { at: view.at },
+            },
+        }
+    }
+
+    /// The items of that name in the list of that service; empty is an answer.
+    #[must_use]
+    pub fn named(&self, service: ServiceId, name: &HostName) -> Observed<Vec<Listed>> {
+        match self.view(service) {
+            None => Observed::Unknown,
+            Some(view) => Observed::Present { value: view.named(name), at: view.at },
+        }
+    }
+
+    /// The running actions on that name.
+    #[must_use]
+    pub fn running(&self, name: &HostName) -> Observed<Vec<Action>> {
+        match self.with(|state| state.running.clone()) {
+            None => Observed::Unknown,
+            Some((at, actions)) => {
+                let matches = |action: &&Action| {
+                    action.resource_name.as_deref().is_some_and(|other| name.matches(other))
+                };
+                Observed::Present { value: actions.iter().filter(matches).cloned().collect(), at }
+            }
+        }
+    }
+
+    fn view(&self, service: ServiceId) -> Option<Arc<ServiceView>> {
+        self.with(|state| state.services.get(&service).cloned())
+    }
+
+    /// Returns once the list of that service was asked for at `since` or later.
+    ///
+    /// # Errors
+    /// Why the first such list failed.
+    pub async fn list_since(&self, service: ServiceId, since: Duration) -> Result<(), Failure> {
+        let mut answered = self.0.answered.subscribe();
+        let asked = self.0.clock.now().mono;
+        loop {
+            answered.borrow_and_update();
+            let outcome = self.with(|state| {
+                if state.services.get(&service).is_some_and(|view| view.at >= since) {
+                    return Some(Ok(()));
+                }
+                match state.list_errors.get(&service) {
+                    Some((at, failure)) if *at >= asked => return Some(Err(failure.clone())),
+                    Some(_) | None => {}
+                }
+                state.wanted_lists.insert(service);
+                None
+            });
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+            self.0.asked_lists.notify_one();
+            if answered.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Returns once the running actions were asked for at `since` or later.
+    ///
+    /// # Errors
+    /// Why the first such read failed.
+    pub async fn running_since(&self, since: Duration) -> Result<(), Failure> {
+        let mut answered = self.0.answered.subscribe();
+        let asked = self.0.clock.now().mono;
+        loop {
+            answered.borrow_and_update();
+            let outcome = self.with(|state| {
+                if state.running.as_ref().is_some_and(|(at, _)| *at >= since) {
+                    return Some(Ok(()));
+                }
+                match &state.running_error {
+                    Some((at, failure)) if *at >= asked => return Some(Err(failure.clone())),
+                    Some(_) | None => {}
+                }
+                state.wanted_running = true;
+                None
+            });
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+            self.0.asked_running.notify_one();
+            if answered.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// A recorded id of that service read right at `at`: 404 for another one is evidence again.
+    pub fn reads_right(&self, service: ServiceId, at: Duration) {
+        self.with(|state| {
+            state.proven.insert(service);
+            if state.doubted.get(&service).is_some_and(|since| at >= *since) {
+                state.doubted.remove(&service);
+            }
+        });
+    }
+
+    /// Whether a 404 in that service proves anything, for an object recorded under this account or not.
+    #[must_use]
+    pub fn missing_is_evidence(&self, service: ServiceId, same_account: bool) -> bool {
+        self.with(|state| {
+            !state.doubted.contains_key(&service) && (same_account || state.proven.contains(&service))
+        })
+    }
+
+    /// Forgets everything: another process led in the meantime.
+    pub fn forget(&self) {
+        self.with(|state| {
+            state.services.clear();
+            state.running = None;
+            state.list_errors.clear();
+            state.running_error = None;
+        });
+    }
+}

@@ -1,0 +1,73 @@
+//! The two loops that make the calls: lists, and running actions. They run on the lease holder only.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Inventory;
+use crate::model::ServiceId;
+use crate::platform::{Gate, Health};
+
+impl Inventory {
+    /// Reads lists: those that were asked for at once, all of them at each interval.
+    pub async fn run_lists(self, mut gate: Gate, health: Health, stop: CancellationToken) {
+        let interval = self.0.settings.observe_interval;
+        let mut next = self.0.clock.now().mono;
+        loop {
+            health.beat("inventory", interval * 3 + Duration::from_secs(600));
+            let wait = next.saturating_sub(self.0.clock.now().mono);
+            let due = tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.0.asked_lists.notified() => false,
+                () = tokio::time::sleep(wait) => true,
+            };
+            if !gate.is_open() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = gate.opened() => {}
+                }
+                self.forget();
+                next = self.0.clock.now().mono;
+                continue;
+            }
+            let wanted = self.with(|state| {
+                let mut wanted: BTreeSet<ServiceId> = std::mem::take(&mut state.wanted_lists);
+                if due {
+                    wanted.extend(state.in_use.keys().copied());
+                }
+                wanted
+            });
+            if due {
+                next = self.0.clock.now().mono + interval;
+            }
+            if wanted.is_empty() {
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.collect_lists(wanted, due) => {}
+            }
+        }
+    }
+
+    /// Reads running actions when somebody asks.
+    pub async fn run_actions(self, mut gate: Gate, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.0.asked_running.notified() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = gate.opened() => {}
+            }
+            if self.with(|state| std::mem::take(&mut state.wanted_running)) {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.collect_running() => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Objects as fields with owners: the arithmetic behind server-side apply.
+//!
+//! An object is flattened to its leaves; a list whose items have keys counts item by item, any other
+//! list is one leaf. Merging, removing and comparing happen on that view. Not here: who owns what
+//! (`ownership`) and when that matters (`store`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+/// One step from the root towards a leaf.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// A key of a map.
+    Field(String),
+    /// The item of a keyed list, by its keys as JSON.
+    Item(String),
+    /// A member of a set, as JSON.
+    Member(String),
+}
+
+pub(super) type Path = Vec<Step>;
+pub(super) type Paths = BTreeSet<Path>;
+
+/// How a list (or map) merges, where it is not the default: lists as a whole, maps key by key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Items are known by the values of these fields.
+    Keyed(Vec<String>),
+    /// Scalars, each once.
+    Set,
+    /// A map that is replaced as a whole.
+    Atomic,
+}
+
+/// Shapes by their place: field names joined with dots, `[]` for "in an item", `*` for any key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shapes(BTreeMap<String, Shape>);
+
+impl Shapes {
+    /// What every object has.
+    pub(super) fn common() -> Self {
+        let keyed = |key: &str| Shape::Keyed(vec![key.to_owned()]);
+        Self(BTreeMap::from([
+            ("metadata.finalizers".to_owned(), Shape::Set),
+            ("metadata.ownerReferences".to_owned(), keyed("uid")),
+            ("status.conditions".to_owned(), keyed("type")),
+        ]))
+    }
+
+    /// Adds what a definition's schema says.
+    pub(super) fn learn(&mut self, schema: &Value, place: &str) {
+        let list_type = schema["x-kubernetes-list-type"].as_str();
+        let shape = match (list_type, schema["x-kubernetes-map-type"].as_str()) {
+            (Some("map"), _) => {
+                let keys = schema["x-kubernetes-list-map-keys"].as_array().into_iter().flatten();
+                Some(Shape::Keyed(keys.filter_map(Value::as_str).map(str::to_owned).collect()))
+            }
+            (Some("set"), _) => Some(Shape::Set),
+            (_, Some("atomic")) => Some(Shape::Atomic),
+            _ => None,
+        };
+        if let Some(shape) = shape {
+            self.0.insert(place.to_owned(), shape);
+        }
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            self.learn(property, &join(place, name));
+        }
+        if schema["items"].is_object() {
+            self.learn(&schema["items"], &join(place, "[]"));
+        }
+        if schema["additionalProperties"].is_object() {
+            self.learn(&schema["additionalProperties"], &join(place, "*"));
+        }
+    }
+
+    fn at(&self, place: &str) -> Option<&Shape> {
+        self.0.get(place).or_else(|| {
+            let (parent, _) = place.rsplit_once('.')?;
+            self.0.get(&join(parent, "*"))
+        })
+    }
+}
+
+fn join(place: &str, name: &str) -> String {
+    if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
+}
+
+/// Every leaf with its value. A keyed item also has a leaf of its own, for its existence.
+pub(super) fn leaves(value: &Value, shapes: &Shapes) -> BTreeMap<Path, Value> {
+    let mut found = BTreeMap::new();
+    collect(value, shapes, "", &mut Vec::new(), &mut found);
+    found
+}
+
+fn collect(value: &Value, shapes: &Shapes, place: &str, path: &mut Path, found: &mut BTreeMap<Path, Value>) {
+    let shape = shapes.at(place);
+    match (value, shape) {
+        (Value::Object(fields), None) if !fields.is_empty() => {
+            for (name, inner) in fields {
+                path.push(Step::Field(name.clone()));
+                collect(inner, shapes, &join(place, name), path, found);
+                path.pop();
+            }
+        }
+        (Value::Array(items), Some(shape @ (Shape::Keyed(_) | Shape::Set))) if !items.is_empty() => {
+            for item in items {
+                path.push(step(item, shape));
+                if let (Shape::Keyed(_), Value::Object(fields)) = (shape, item) {
+                    found.insert(path.clone(), Value::Null);
+                    let place = join(place, "[]");
+                    for (name, inner) in fields {
+                        path.push(Step::Field(name.clone()));
+                        collect(inner, shapes, &join(&place, name), path, found);
+                        path.pop();
+                    }
+                } else {
+                    found.insert(path.clone(), item.clone());
+                }
+                path.pop();
+            }
+        }
+        _ => {
+            // The root itself is no field: an empty object owns nothing.
+            if !path.is_empty() {
+                found.insert(path.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn step(item: &Value, shape: &Shape) -> Step {
+    match shape {
+        Shape::Keyed(keys) => {
+            let key: Map<_, _> = keys.iter().map(|key| (key.clone(), item[key].clone())).collect();
+            Step::Item(Value::Object(key).to_string())
+        }
+        Shape::Set | Shape::Atomic => Step::Member(item.to_string()),
+    }
+}
+
+/// `applied` laid over `live`: what only `live` has stays.
+pub(super) fn merge(live: &Value, applied: &Value, shapes: &Shapes) -> Value {
+    merge_at(live, applied, shapes, "")
+}
+
+fn merge_at(live: &Value, applied: &Value, shapes: &Shapes, place: &str) -> Value {
+    match (live, applied, shapes.at(place)) {
+        (Value::Object(old), Value::Object(new), None) => {
+            let mut merged = old.clone();
+            for (name, value) in new {
+                let inner =
+                    merge_at(old.get(name).unwrap_or(&Value::Null), value, shapes, &join(place, name));
+                merged.insert(name.clone(), inner);
+            }
+            Value::Object(merged)
+        }
+        (Value::Array(old), Value::Array(new), Some(shape @ (Shape::Keyed(_) | Shape::Set))) => {
+            Value::Array(merge_items(old, new, shapes, shape, place))
+        }
+        _ => applied.clone(),
+    }
+}
+
+/// Shared items take the applied order; what only the live list has keeps its place among them.
+fn merge_items(old: &[Value], new: &[Value], shapes: &Shapes, shape: &Shape, place: &str) -> Vec<Value> {
+    let old: Vec<_> = old.iter().map(|item| (step(item, shape), item)).collect();
+    let new: Vec<_> = new.iter().map(|item| (step(item, shape), item)).collect();
+    let in_new = |wanted: &Step| new.iter().any(|(found, _)| found == wanted);
+    let in_old = |wanted: &Step| old.iter().find(|(found, _)| found == wanted).map(|(_, item)| *item);
+    let mut merged = Vec::new();
+    let mut rest = old.as_slice();
+    for (index, (key, item)) in new.iter().enumerate() {
+        let next_shared = new[index..].iter().map(|(key, _)| key).find(|key| in_old(key).is_some());
+        while let [(first, left), tail @ ..] = rest {
+            if Some(first) == next_shared {
+                break;
+            }
+            if !in_new(first) {
+                merged.push((*left).clone());
+            }
+            rest = tail;
+        }
+        match in_old(key) {
+            Some(live) => {
+                merged.push(match shape {
+                    Shape::Keyed(_) => merge_at(live, item, shapes, &join(place, "[]")),
+                    Shape::Set | Shape::Atomic => (*item).clone(),
+                });
+                if let [(first, _), tail @ ..] = rest
+                    && first == key
+                {
+                    rest = tail;
+                }
+            }
+            None => merged.push((*item).clone()),
+        }
+    }
+    merged.extend(rest.iter().filter(|(key, _)| !in_new(key)).map(|(_, item)| (*item).clone()));
+    merged
+}
+
+/// Takes leaves away, and what is empty because of it. A keyed item goes as a whole when its own
+/// leaf is among them, unless something in it is in `kept`.
+pub(super) fn remove(value: &mut Value, gone: &Paths, kept: &Paths, shapes: &Shapes) {
+    // Items first, while their keys can still be read; then the deepest, so that a parent sees its
+    // children gone.
+    let mut order: Vec<_> = gone.iter().collect();
+    order.sort_by_key(|path| (matches!(path.last(), Some(Step::Field(_))), std::cmp::Reverse(path.len())));
+    for path in order {
+        let below = |other: &Path| other.len() >= path.len() && other[..path.len()] == path[..];
+        if !kept.iter().any(below) {
+            remove_at(value, path, shapes, "", true);
+        }
+    }
+}
+
+/// True when the value itself became empty and should go with its last content.
+fn remove_at(value: &mut Value, path: &[Step], shapes: &Shapes, place: &str, root: bool) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    match (value, first) {
+        (Value::Object(fields), Step::Field(name)) => {
+            let empty = match fields.get_mut(name) {
+                Some(_) if rest.is_empty() => true,
+                Some(inner) => remove_at(inner, rest, shapes, &join(place, name), false),
+                None => return false,
+            };
+            if empty {
+                fields.remove(name);
+            }
+            empty && fields.is_empty() && !root
+        }
+        (Value::Array(items), Step::Item(_) | Step::Member(_)) => {
+            let Some(shape) = shapes.at(place) else { return false };
+            let Some(index) = items.iter().position(|item| step(item, shape) == *first) else { return false };
+            if rest.is_empty() {
+                items.remove(index);
+            } else {
+                // An item lives as long as its own leaf does, however little is left in it.
+                let inside = join(place, "[]");
+                remove_at(&mut items[index], rest, shapes, &inside, true);
+            }
+            items.is_empty()
+        }
+        _ => false,
+    }
+}
+
+/// RFC 7386: `null` removes, maps merge, anything else replaces.
+pub(super) fn merge_patch(target: &Value, patch: &Value) -> Value {
+    let Value::Object(changes) = patch else { return patch.clone() };
+    let mut merged = target.as_object().cloned().unwrap_or_default();
+    for (name, change) in changes {
+        if change.is_null() {
+            merged.remove(name);
+        } else {
+            let inner = merge_patch(merged.get(name).unwrap_or(&Value::Null), change);
+            merged.insert(name.clone(), inner);
+        }
+    }
+    Value::Object(merged)
+}
+
+/// The `fieldsV1` form of `managedFields`.
+pub(super) fn fields_v1(paths: &Paths) -> Value {
+    let mut root = json!({});
+    for path in paths {
+        let mut node = &mut root;
+        for step in path {
+            let name = match step {
+                Step::Field(name) => format!("f:{name}"),
+                Step::Item(keys) => format!("k:{keys}"),
+                Step::Member(value) => format!("v:{value}"),
+            };
+            node = &mut node[name];
+            if node.is_null() {
+                *node = json!({});
+            }
+        }
+        if let Some(Step::Item(_)) = path.last() {
+            node["."] = json!({});
+        }
+    }
+    root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(types: &[&str]) -> Value {
+        let items: Vec<_> = types.iter().map(|name| json!({"type": name, "status": "True"})).collect();
+        json!({"status": {"conditions": items}})
+    }
+
+    fn order(value: &Value) -> Vec<&str> {
+        value["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["type"].as_str().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn keyed_items_merge_by_key_and_take_the_applied_order() {
+        let shapes = Shapes::common();
+        for (live, applied, expected) in [
+            (vec!["A", "B"], vec!["B", "A"], vec!["B", "A"]),
+            (vec!["A", "X", "B"], vec!["A", "B"], vec!["A", "X", "B"]),
+            (vec!["A"], vec!["B", "A"], vec!["B", "A"]),
+            (vec!["X"], vec!["A"], vec!["X", "A"]),
+        ] {
+            let merged = merge(&conditions(&live), &conditions(&applied), &shapes);
+            assert_eq!(order(&merged), expected, "{live:?} {applied:?}");
+        }
+    }
+
+    #[test]
+    fn removing_the_last_leaf_removes_the_parents() {
+        let shapes = Shapes::common();
+        let mut value = json!({"status": {"operation": {"kind": "Create"}, "id": 1}});
+        let gone =
+            leaves(&json!({"status": {"operation": {"kind": "Create"}}}), &shapes).into_keys().collect();
+        remove(&mut value, &gone, &Paths::new(), &shapes);
+        assert_eq!(value, json!({"status": {"id": 1}}));
+    }
+
+    #[test]
+    fn a_keyed_item_goes_as_a_whole() {
+        let shapes = Shapes::common();
+        let mut value = conditions(&["A", "B"]);
+        let gone = leaves(&conditions(&["A"]), &shapes).into_keys().collect();
+        remove(&mut value, &gone, &Paths::new(), &shapes);
+        assert_eq!(order(&value), ["B"]);
+    }
+
+    #[test]
+    fn shapes_are_learnt_from_a_schema() {
+        let mut shapes = Shapes::common();
+        shapes.learn(
+            &json!({"properties": {"spec": {"properties": {"volumes": {
+                "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"], "items": {"properties": {"tags": {"x-kubernetes-list-type": "set"}}}
+            }}}}}),
+            "",
+        );
+        let found = leaves(&json!({"spec": {"volumes": [{"id": 1, "tags": ["a"]}]}}), &shapes);
+        let last: Vec<_> = found.keys().filter_map(|path| path.last().cloned()).collect();
+        assert!(
+            last.contains(&Step::Item(r#"{"id":1}"#.into())) && last.contains(&Step::Member("\"a\"".into()))
+        );
+    }
+
+    #[test]
+    fn a_merge_patch_removes_with_null() {
+        let merged = merge_patch(&json!({"a": {"b": 1, "c": 2}}), &json!({"a": {"b": null}, "d": [1]}));
+        assert_eq!(merged, json!({"a": {"c": 2}, "d": [1]}));
+    }
+
+    #[test]
+    fn fields_are_written_as_the_real_server_writes_them() {
+        let paths = leaves(&conditions(&["A"]), &Shapes::common()).into_keys().collect();
+        assert_eq!(
+            fields_v1(&paths),
+            json!({"f:status": {"f:conditions": {"k:{\"type\":\"A\"}": {".": {}, "f:status": {}, "f:type": {}}}}})
+        );
+    }
+}

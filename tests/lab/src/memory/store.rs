@@ -1,0 +1,389 @@
+//! The objects and their history: every write's rules, in the order in which the real server
+//! applies them.
+//!
+//! No HTTP, no clock (the time comes as a text) and no waiting. Nothing is validated: neither
+//! schemas nor CEL rules, neither names nor namespaces.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::definition::Definition;
+use super::failure::Failure;
+use super::fields::{merge, merge_patch, remove};
+use super::ownership::{Owners, Writer, owned_leaves};
+use super::settle::{
+    bump_generation, check_uid, check_version, default_status, differs_in_spec, drop_empty, has_finalizers,
+    only, set_or_remove, settle,
+};
+
+/// Where an object is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) group: String,
+    pub(super) resource: String,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Happened {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// One line of the history that watches read.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) revision: u64,
+    pub(super) group: String,
+    pub(super) resource: String,
+    pub(super) happened: Happened,
+    pub(super) object: Arc<Value>,
+    pub(super) previous: Option<Arc<Value>>,
+    /// Watches never see it.
+    pub(super) lost: bool,
+}
+
+/// Which part of an object a write may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All but the status, where that is apart.
+    Main,
+    /// The status alone.
+    Status,
+    /// Both at once: no request can, only a test.
+    Whole,
+}
+
+#[derive(Debug, Clone)]
+struct Stored {
+    object: Arc<Value>,
+    owners: Owners,
+    /// The status is only the schema's default, which a create fills in when reading. The next
+    /// update saves it, so that it is a write even when it changes nothing.
+    defaulted: bool,
+}
+
+/// Who writes which part, and when.
+#[derive(Debug, Clone)]
+pub(super) struct Write {
+    pub(super) writer: Writer,
+    pub(super) part: Part,
+    pub(super) now: String,
+}
+
+/// What comes with a DELETE.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Preconditions {
+    pub(super) uid: Option<String>,
+    pub(super) resource_version: Option<String>,
+}
+
+/// All objects, one revision counter, one history.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    pub(super) revision: u64,
+    pub(super) compacted: u64,
+    pub(super) history: Vec<Change>,
+    pub(super) lose_next: u32,
+    objects: BTreeMap<Key, Stored>,
+    uids: u64,
+}
+
+impl Store {
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Value>> {
+        self.objects.get(key).map(|stored| stored.object.clone())
+    }
+
+    /// In the order of namespace and name.
+    pub(super) fn list<'a>(
+        &'a self,
+        group: &'a str,
+        resource: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Value>> {
+        let first = Key {
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            namespace: String::new(),
+            name: String::new(),
+        };
+        self.objects
+            .range(first..)
+            .take_while(move |(key, _)| key.group == group && key.resource == resource)
+            .map(|(_, stored)| &stored.object)
+    }
+
+    /// Forgets the history: watches from before get "too old".
+    pub(super) fn compact(&mut self) {
+        self.compacted = self.revision;
+        self.history.clear();
+    }
+
+    pub(super) fn create(
+        &mut self,
+        definition: &Definition,
+        namespace: &str,
+        body: &Value,
+        write: &Write,
+    ) -> Result<Arc<Value>, Failure> {
+        let Write { writer, now, .. } = write;
+        let mut object = body.clone();
+        self.uids += 1;
+        if !object["metadata"].is_object() {
+            object["metadata"] = json!({});
+        }
+        let name = match (object["metadata"]["name"].as_str(), object["metadata"]["generateName"].as_str()) {
+            (Some(name), _) if !name.is_empty() => name.to_owned(),
+            (_, Some(prefix)) => format!("{prefix}{:05x}", self.uids),
+            _ => {
+                return Err(Failure::new(
+                    422,
+                    "metadata.name: Required value: name or generateName is required",
+                ));
+            }
+        };
+        let key = Key {
+            group: definition.group.clone(),
+            resource: definition.resource.clone(),
+            namespace: namespace.to_owned(),
+            name: name.clone(),
+        };
+        if self.objects.contains_key(&key) {
+            return Err(Failure::already_exists(&definition.qualified(), &name));
+        }
+        if !object["metadata"]["resourceVersion"].is_null() {
+            return Err(Failure::new(400, "resourceVersion should not be set on objects to be created"));
+        }
+        let metadata = &mut object["metadata"];
+        metadata["name"] = json!(name);
+        if !namespace.is_empty() {
+            metadata["namespace"] = json!(namespace);
+        }
+        metadata["uid"] = json!(format!("00000000-0000-4000-8000-{:012x}", self.uids));
+        metadata["creationTimestamp"] = json!(now);
+        if let Value::Object(fields) = metadata {
+            for server in ["deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "generation"] {
+                fields.remove(server);
+            }
+            drop_empty(fields);
+        }
+        if definition.custom {
+            object["metadata"]["generation"] = json!(1);
+        }
+        if definition.status {
+            set_or_remove(&mut object, "status", None);
+        }
+        let mut owners = Owners::default();
+        let leaves = owned_leaves(&object, &definition.shapes);
+        if writer.apply {
+            owners.apply(writer, &leaves, &BTreeMap::new());
+        } else {
+            owners.update(writer, &BTreeMap::new(), &leaves);
+        }
+        owners.stamp(writer, &definition.api_version(), now);
+        let defaulted = default_status(definition, &mut object);
+        Ok(self.commit(key, Stored { object: Arc::new(object), owners, defaulted }, Happened::Added))
+    }
+
+    /// PUT: the body is the wished object.
+    pub(super) fn replace(
+        &mut self,
+        definition: &Definition,
+        key: &Key,
+        write: &Write,
+        body: &Value,
+    ) -> Result<Arc<Value>, Failure> {
+        let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        self.update(definition, key, write, |live| {
+            if definition.custom && version.is_empty() {
+                let message = "metadata.resourceVersion: Invalid value: 0: must be specified for an update";
+                return Err(Failure::new(422, message));
+            }
+            // Of a PUT the uid is a precondition, elsewhere it is a field that may not change.
+            check_uid(live, body).map_err(|_| Failure::stale(&definition.qualified(), &key.name))?;
+            Ok(body.clone())
+        })
+    }
+
+    /// PUT and merge patch: `produce` makes the wished object from the live one.
+    pub(super) fn update(
+        &mut self,
+        definition: &Definition,
+        key: &Key,
+        write: &Write,
+        produce: impl FnOnce(&Value) -> Result<Value, Failure>,
+    ) -> Result<Arc<Value>, Failure> {
+        let live = self.objects.get(key).ok_or_else(|| missing(definition, key))?.clone();
+        let proposed = produce(&live.object)?;
+        check_version(definition, key, &live.object, &proposed)?;
+        check_uid(&live.object, &proposed)?;
+        let settled = settle(definition, write.part, &live.object, proposed)?;
+        let old = owned_leaves(&live.object, &definition.shapes);
+        let new = owned_leaves(&settled, &definition.shapes);
+        let mut owners = live.owners.clone();
+        owners.update(&write.writer, &old, &new);
+        owners.prune(&new);
+        self.finish(definition, key, &live, settled, owners, write)
+    }
+
+    /// A merge patch. `metadata.resourceVersion` in it makes it a compare-and-swap.
+    pub(super) fn merge_patch(
+        &mut self,
+        definition: &Definition,
+        key: &Key,
+        write: &Write,
+        patch: &Value,
+    ) -> Result<Arc<Value>, Failure> {
+        self.update(definition, key, write, |live| Ok(merge_patch(live, patch)))
+    }
+
+    /// Server-side apply; creates the object when it is not there. True in the answer when created.
+    pub(super) fn apply(
+        &mut self,
+        definition: &Definition,
+        key: &Key,
+        write: &Write,
+        force: bool,
+        body: &Value,
+    ) -> Result<(Arc<Value>, bool), Failure> {
+        let Write { writer, part, .. } = write;
+        let part = *part;
+        let Some(live) = self.objects.get(key).cloned() else {
+            if part == Part::Status {
+                return Err(missing(definition, key));
+            }
+            let mut body = body.clone();
+            body["metadata"]["name"] = json!(key.name);
+            return Ok((self.create(definition, &key.namespace, &body, write)?, true));
+        };
+        check_version(definition, key, &live.object, body)?;
+        let wanted = only(definition, part, body);
+        let shapes = &definition.shapes;
+        let applied = owned_leaves(&wanted, shapes);
+        let old = owned_leaves(&live.object, shapes);
+        let mut owners = live.owners.clone();
+        if !force {
+            owners.conflicts(writer, &applied, &old)?;
+        }
+        let mut kept = owners.of_others(writer);
+        kept.extend(applied.keys().cloned());
+        let gone = owners.of(writer).into_iter().filter(|path| !kept.contains(path)).collect();
+        let mut merged = merge(&live.object, &wanted, shapes);
+        remove(&mut merged, &gone, &kept, shapes);
+        // What was applied as empty on purpose has just gone with its contents.
+        let merged = merge(&merged, &wanted, shapes);
+        owners.apply(writer, &applied, &old);
+        let settled = settle(definition, part, &live.object, merged)?;
+        owners.prune(&owned_leaves(&settled, shapes));
+        Ok((self.finish(definition, key, &live, settled, owners, write)?, false))
+    }
+
+    /// True when the object is gone, false when it waits for its finalizers.
+    pub(super) fn delete(
+        &mut self,
+        definition: &Definition,
+        key: &Key,
+        preconditions: &Preconditions,
+        now: &str,
+    ) -> Result<(Arc<Value>, bool), Failure> {
+        let live = self.objects.get(key).ok_or_else(|| missing(definition, key))?.clone();
+        let metadata = &live.object["metadata"];
+        for (wanted, found, what) in [
+            (&preconditions.uid, &metadata["uid"], "UID"),
+            (&preconditions.resource_version, &metadata["resourceVersion"], "ResourceVersion"),
+        ] {
+            if wanted.as_deref().is_some_and(|wanted| found != wanted) {
+                let message = format!(
+                    "Operation cannot be fulfilled on {} \"{}\": the {what} in the precondition ({}) does not match \
+                     the {what} in record ({found}). The object might have been deleted and then recreated",
+                    definition.qualified(),
+                    key.name,
+                    wanted.as_deref().unwrap_or_default(),
+                );
+                return Err(Failure::new(409, message));
+            }
+        }
+        if !has_finalizers(&live.object) {
+            return Ok((self.erase(key).unwrap_or(live.object), true));
+        }
+        if !metadata["deletionTimestamp"].is_null() {
+            return Ok((live.object, false));
+        }
+        let mut object = (*live.object).clone();
+        object["metadata"]["deletionTimestamp"] = json!(now);
+        object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+        bump_generation(&mut object);
+        let stored = Stored { object: Arc::new(object), ..live };
+        Ok((self.commit(key.clone(), stored, Happened::Modified), false))
+    }
+
+    /// Takes an object away, finalizers or not.
+    pub(super) fn erase(&mut self, key: &Key) -> Option<Arc<Value>> {
+        let stored = self.objects.remove(key)?;
+        self.revision += 1;
+        let mut last = (*stored.object).clone();
+        last["metadata"]["resourceVersion"] = json!(self.revision.to_string());
+        let last = Arc::new(last);
+        self.record(key, Happened::Deleted, last.clone(), Some(stored.object));
+        Some(last)
+    }
+
+    /// The common end of every change: nothing changed, last finalizer gone, or a new revision.
+    fn finish(
+        &mut self,
+        definition: &Definition,
+        key: &Key,
+        live: &Stored,
+        mut settled: Value,
+        mut owners: Owners,
+        write: &Write,
+    ) -> Result<Arc<Value>, Failure> {
+        if settled == *live.object && owners == live.owners && !live.defaulted {
+            return Ok(live.object.clone());
+        }
+        if definition.custom && differs_in_spec(definition, &live.object, &settled) {
+            bump_generation(&mut settled);
+        }
+        default_status(definition, &mut settled);
+        owners.stamp(&write.writer, &definition.api_version(), &write.now);
+        if !settled["metadata"]["deletionTimestamp"].is_null() && !has_finalizers(&settled) {
+            self.erase(key);
+            return Ok(Arc::new(settled));
+        }
+        let stored = Stored { object: Arc::new(settled), owners, defaulted: false };
+        Ok(self.commit(key.clone(), stored, Happened::Modified))
+    }
+
+    fn commit(&mut self, key: Key, mut stored: Stored, happened: Happened) -> Arc<Value> {
+        self.revision += 1;
+        let object = Arc::make_mut(&mut stored.object);
+        object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
+        object["metadata"]["managedFields"] = stored.owners.managed_fields();
+        let object = stored.object.clone();
+        let previous = self.objects.insert(key.clone(), stored).map(|stored| stored.object);
+        self.record(&key, happened, object.clone(), previous);
+        object
+    }
+
+    fn record(&mut self, key: &Key, happened: Happened, object: Arc<Value>, previous: Option<Arc<Value>>) {
+        let lost = self.lose_next > 0;
+        self.lose_next = self.lose_next.saturating_sub(1);
+        self.history.push(Change {
+            revision: self.revision,
+            group: key.group.clone(),
+            resource: key.resource.clone(),
+            happened,
+            object,
+            previous,
+            lost,
+        });
+    }
+}
+
+fn missing(definition: &Definition, key: &Key) -> Failure {
+    Failure::not_found(&definition.qualified(), &key.name)
+}

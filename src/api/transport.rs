@@ -24,8 +24,7 @@ use http::{HeaderMap, Request, StatusCode};
 /// A longer reply is refused: a page of 2,000 rich items is about 6 MiB.
 pub const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// How long name, connection and TLS may take together. It is short because a change must be written
-/// while this process still leads: whoever guards a change must be sure of itself for this long.
+/// How long name, connection and TLS may take together, unless the options say less.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Idle connections are closed before the usual gateways close them (two minutes and more).
@@ -120,12 +119,21 @@ pub trait Transport: Send + Sync + 'static {
 }
 
 /// How [`HttpTransport`] is set.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// More trusted roots, as PEM, beside the system's.
     pub extra_roots: Option<Vec<u8>>,
     /// Whether `http://` is accepted. Whoever sets it has checked the hosts.
     pub allow_http: bool,
+    /// How long name, connection and TLS may take together. A change must be written while this process
+    /// still leads: whoever guards it must be sure of itself for this long.
+    pub connect_timeout: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self { extra_roots: None, allow_http: false, connect_timeout: CONNECT_TIMEOUT }
+    }
 }
 
 /// The options cannot be followed.
@@ -152,7 +160,7 @@ impl HttpTransport {
             .user_agent(concat!("itcare-operator/", env!("CARGO_PKG_VERSION")))
             .retry(reqwest::retry::never())
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
             .https_only(!options.allow_http);
         if !roots.is_empty() {

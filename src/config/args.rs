@@ -114,6 +114,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAME", default_value = "itcare-operator")]
     pub lease_name: String,
 
+    /// Name of this replica in the Lease and in Events; a random part is added.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub identity: Option<String>,
+
     /// How long a silent leader keeps the lease.
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration::parse)]
     pub lease_duration: Duration,

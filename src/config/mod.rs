@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use args::RunArguments;
+pub use args::{LogFormat, RunArguments};
 pub use secret::SecretSource;
 
 use crate::model::{ClusterId, ServiceId};
@@ -63,6 +63,8 @@ pub struct Config {
     pub previous_clusters: Vec<ClusterId>,
     /// Leader election, if on.
     pub lease: Option<LeaseConfig>,
+    /// Name of this replica, if given.
+    pub identity: Option<String>,
     /// Where health is served.
     pub health_address: std::net::SocketAddr,
     /// Where metrics are served.
@@ -112,6 +114,7 @@ impl Config {
             lease_namespace,
             lease_name,
             lease_duration,
+            identity,
             health_address,
             metrics_address,
             log_format: _,
@@ -179,6 +182,7 @@ impl Config {
                 name: lease_name,
                 duration: lease_duration,
             }),
+            identity: identity.filter(|name| !name.is_empty()),
             health_address,
             metrics_address,
             allow_http,

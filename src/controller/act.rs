@@ -75,11 +75,19 @@ pub async fn act<K: Subject>(
         }
         Step::Guarded(guarded) => guarded_call(context, gathered, machine, guarded).await,
         Step::Call(call) => {
-            let permit = context.itcare.permit(Priority::User).await;
+            let Some(permit) = permit(context).await else { return Ok(Acted::NotLeading) };
             let result = send(context, call, permit).await;
             ended(context, machine);
             Ok(Acted::Tried(outcome(context, call.action.kind(), result), gathered.ledger.clone().ok().flatten()))
         }
+    }
+}
+
+/// A permit for one change, unless the operator stops before there is one: a pause may last for an hour.
+async fn permit(context: &Context) -> Option<Permit> {
+    tokio::select! {
+        permit = context.itcare.permit(Priority::User) => Some(permit),
+        () = context.stop.cancelled() => None,
     }
 }
 
@@ -158,7 +166,7 @@ async fn guarded_call<K: Subject>(
         }
     }
     // The permit comes before the fence: nothing that others do while we wait for it is newer than the fence.
-    let permit = context.itcare.permit(Priority::User).await;
+    let Some(permit) = permit(context).await else { return Ok(Acted::NotLeading) };
     if fence.date.is_some() || context.itcare.fence().date.is_some() {
         fence = context.itcare.fence();
     }

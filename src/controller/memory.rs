@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::crd::{Kind, Record};
 use crate::decide::Memory;
-use crate::model::remote::{FileSystem, Network};
+use crate::model::remote::{Network, Storage};
 use crate::model::{Detail, HostName, InstanceId, ObjectKey, OperationKind, ServiceId};
 
 /// Per object: what was decided to be remembered, and the object as our last write returned it.
@@ -131,8 +131,8 @@ pub struct KnownDetail {
     pub detail: Arc<Detail>,
     /// When it was asked for.
     pub at: Duration,
-    /// File systems, where the detail left them out.
-    pub storage: Option<Vec<FileSystem>>,
+    /// Disks and file systems, where the detail left them out.
+    pub storage: Option<Storage>,
     /// Network, where the detail left it out.
     pub network: Option<Network>,
 }

@@ -93,15 +93,12 @@ async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record
     };
     let newest = K::objects(context).newest(key, cached);
     let Some((mut gathered, machine)) = gather::start::<K>(context, newest) else { return Ok(Wake::OnChange) };
-    let mut decision = K::decide(&gathered, context.now());
-    for _ in 0..READS {
-        let Step::Observe(need) = &decision.step else { break };
-        let need = need.clone();
-        gathered.memory = decision.memory;
-        let machine = with_id(machine.as_ref(), &gathered);
-        gather::read(context, &mut gathered, machine.as_ref(), need).await;
-        decision = K::decide(&gathered, context.now());
-    }
+    let decided = tokio::select! {
+        decision = decide(context, &mut gathered, machine.as_ref()) => Some(decision),
+        // Reads change nothing: they may be dropped at any point, also while they wait out a pause.
+        () = context.stop.cancelled() => None,
+    };
+    let Some(decision) = decided else { return Ok(Wake::OnChange) };
     if let Step::Observe(need) = &decision.step {
         tracing::warn!(need = ?need, "a pass asked for too many reads; it goes on later");
         K::objects(context).remember(key, &gathered.object.uid, decision.memory);
@@ -121,6 +118,24 @@ async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record
         Acted::NotLeading => return Ok(Wake::OnChange),
     };
     conclude(context, key, &gathered, decision).await
+}
+
+/// Asks the core, and reads what it lacks, until it has decided.
+async fn decide<K: Subject>(
+    context: &Context,
+    gathered: &mut Gathered<K>,
+    machine: Option<&Machine>,
+) -> Decision<K::Status> {
+    let mut decision = K::decide(gathered, context.now());
+    for _ in 0..READS {
+        let Step::Observe(need) = &decision.step else { break };
+        let need = need.clone();
+        gathered.memory = decision.memory;
+        let machine = with_id(machine, gathered);
+        gather::read(context, gathered, machine.as_ref(), need).await;
+        decision = K::decide(gathered, context.now());
+    }
+    decision
 }
 
 /// The VM's id may have been found by this very pass.

@@ -94,8 +94,8 @@ pub async fn run(
     health.wait_for("caches", "waiting for the API server to list the objects");
     let (instance_store, instance_writer) = reflector::store();
     let (snapshot_store, snapshot_writer) = reflector::store();
-    let instance_events = watch_all::<ITCareInstance>(&watches, &namespaces, instance_writer, on_instance);
-    let snapshot_events = watch_all::<ITCareSnapshot>(&watches, &namespaces, snapshot_writer, on_snapshot);
+    let instance_events = watch_all::<ITCareInstance, _>(&watches, &namespaces, instance_writer, on_instance);
+    let snapshot_events = watch_all::<ITCareSnapshot, _>(&watches, &namespaces, snapshot_writer, on_snapshot);
     // Nothing is decided before the index of claims is complete.
     let synced = CancellationToken::new();
     let passes = async {
@@ -160,14 +160,12 @@ async fn follow(context: Arc<Context>, waker: Waker, mut changes: mpsc::Unbounde
 }
 
 /// One watch per namespace, or one for all; each event goes through `on` before anything is decided.
-fn watch_all<K: Kind>(
+fn watch_all<K: Kind, F: FnMut(&watcher::Event<Record<K>>) + Send + 'static>(
     client: &kube::Client,
     namespaces: &[String],
     writer: reflector::store::Writer<Record<K>>,
-    on: impl FnMut(&watcher::Event<Record<K>>) + Send + 'static,
-) -> impl Stream<Item = Result<Record<K>, watcher::Error>> + Send + use<K, impl FnMut(&watcher::Event<Record<K>>) + Send + 'static>
-{
-    let mut on = on;
+    mut on: F,
+) -> impl Stream<Item = Result<Record<K>, watcher::Error>> + Send + use<K, F> {
     let config = || watcher::Config::default().page_size(500);
     let events = match namespaces {
         [] => watcher(Api::<Record<K>>::all(client.clone()), config()).default_backoff().boxed(),

@@ -16,7 +16,8 @@ use serde::{Deserialize, Deserializer};
 use super::{FINALIZER, LEDGER_ANNOTATION, RECONCILE_ANNOTATION};
 
 /// One of our two kinds.
-pub trait Kind: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + Send + Sync + 'static {
+pub trait Kind:
+    Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + std::fmt::Debug + Send + Sync + 'static {
     /// Its spec.
     type Spec: DeserializeOwned + Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static;
     /// Its status.

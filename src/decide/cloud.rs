@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::decide::decision::Need;
 use crate::model::{
     AccountId, Action, ActionId, ClusterId, Detail, Failure, Listed, Observed, OperationKind, Slot,
-    remote::{FileSystem, Network},
+    remote::{Network, Storage},
 };
 
 /// Where the operator runs and how it is set: the same for every object of a namespace.
@@ -66,8 +66,8 @@ pub struct Cloud {
     pub running: Observed<Vec<Action>>,
     /// The detail of the recorded (or asked for) id.
     pub detail: Observed<Detail>,
-    /// File systems, read on their own.
-    pub storage: Option<Vec<FileSystem>>,
+    /// Disks and file systems, read on their own.
+    pub storage: Option<Storage>,
     /// Network, read on its own.
     pub network: Option<Network>,
     /// One action, read on its own.

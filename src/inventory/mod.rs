@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use crate::api::Client;
-use crate::model::{Action, Failure, HostName, InstanceId, Listed, Observed, ServiceId};
+use crate::model::{Action, Failure, FailureClass, HostName, InstanceId, Listed, Observed, ServiceId};
 use crate::platform::Clock;
 
 pub use view::{Changed, ServiceView};
@@ -56,6 +56,8 @@ struct State {
     running_error: Option<(Duration, Failure)>,
     wanted_lists: BTreeSet<ServiceId>,
     wanted_running: bool,
+    /// Nobody reads any more: whoever waits is told so.
+    stopped: bool,
     /// Services that answered alone and may share a call.
     joined: BTreeSet<ServiceId>,
     /// What the registry says: the services in use and the ids recorded in them.
@@ -152,6 +154,9 @@ impl Inventory {
         loop {
             answered.borrow_and_update();
             let outcome = self.with(|state| {
+                if state.stopped {
+                    return Some(Err(stopping()));
+                }
                 if state.services.get(&service).is_some_and(|view| view.at >= since) {
                     return Some(Ok(()));
                 }
@@ -182,6 +187,9 @@ impl Inventory {
         loop {
             answered.borrow_and_update();
             let outcome = self.with(|state| {
+                if state.stopped {
+                    return Some(Err(stopping()));
+                }
                 if state.running.as_ref().is_some_and(|(at, _)| *at >= since) {
                     return Some(Ok(()));
                 }
@@ -220,6 +228,12 @@ impl Inventory {
         })
     }
 
+    /// Nobody reads any more.
+    pub(super) fn close(&self) {
+        self.with(|state| state.stopped = true);
+        self.answer();
+    }
+
     /// Forgets everything: another process led in the meantime.
     pub fn forget(&self) {
         self.with(|state| {
@@ -229,4 +243,8 @@ impl Inventory {
             state.running_error = None;
         });
     }
+}
+
+fn stopping() -> Failure {
+    Failure { class: FailureClass::Transient, status: None, message: "the operator is stopping".to_owned() }
 }

@@ -10,23 +10,30 @@ use crate::model::ServiceId;
 use crate::platform::{Gate, Health};
 
 impl Inventory {
+    /// Reads lists and running actions until `stop`; whoever still waits is told then.
+    pub async fn run(self, gate: Gate, health: Health, stop: CancellationToken) {
+        let work = async { tokio::join!(self.run_lists(gate.clone(), health), self.run_actions(gate)) };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = work => {}
+        }
+        self.close();
+    }
+
     /// Reads lists: those that were asked for at once, all of them at each interval.
-    pub async fn run_lists(self, mut gate: Gate, health: Health, stop: CancellationToken) {
+    async fn run_lists(&self, mut gate: Gate, health: Health) {
         let interval = self.0.settings.observe_interval;
         let mut next = self.0.clock.now().mono;
         loop {
             health.beat("inventory", interval * 3 + Duration::from_secs(600));
             let wait = next.saturating_sub(self.0.clock.now().mono);
             let due = tokio::select! {
-                () = stop.cancelled() => return,
                 () = self.0.asked_lists.notified() => false,
                 () = tokio::time::sleep(wait) => true,
             };
             if !gate.is_open() {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = gate.opened() => {}
-                }
+                gate.opened().await;
+                // What was seen before another process may have led decides nothing.
                 self.forget();
                 next = self.0.clock.now().mono;
                 continue;
@@ -41,32 +48,19 @@ impl Inventory {
             if due {
                 next = self.0.clock.now().mono + interval;
             }
-            if wanted.is_empty() {
-                continue;
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.collect_lists(wanted, due) => {}
+            if !wanted.is_empty() {
+                self.collect_lists(wanted, due).await;
             }
         }
     }
 
     /// Reads running actions when somebody asks.
-    pub async fn run_actions(self, mut gate: Gate, stop: CancellationToken) {
+    async fn run_actions(&self, mut gate: Gate) {
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.0.asked_running.notified() => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = gate.opened() => {}
-            }
+            self.0.asked_running.notified().await;
+            gate.opened().await;
             if self.with(|state| std::mem::take(&mut state.wanted_running)) {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = self.collect_running() => {}
-                }
+                self.collect_running().await;
             }
         }
     }

@@ -109,6 +109,15 @@ pub struct FileSystem {
     pub size_gb: Option<i64>,
 }
 
+/// The disks of an instance, where they are read on their own.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Storage {
+    /// Its file systems.
+    pub file_systems: Vec<FileSystem>,
+    /// Its disks in GB, rounded.
+    pub total_gb: Option<i64>,
+}
+
 /// The network of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Network {
@@ -118,6 +127,8 @@ pub struct Network {
     pub cidr: Option<String>,
     /// Its gateway.
     pub gateway: Option<String>,
+    /// The instance's address in it.
+    pub ip_address: Option<String>,
     /// The DNS names of the instance in it.
     pub dns: Vec<String>,
 }

@@ -24,14 +24,17 @@ pub(super) fn record(status: &mut InstanceStatus, detail: &Detail, view: &View<'
     status.size = detail.size.map(|size| size.to_string());
     status.cpu = detail.size.map(|size| i64::from(size.cpu));
     status.memory_gb = detail.size.map(|size| i64::from(size.memory_gb));
-    status.storage_gb = detail.storage_gb;
-    if let Some(systems) = detail.file_systems.as_ref().or(view.cloud.storage.as_ref()) {
+    let storage = view.cloud.storage.as_ref();
+    status.storage_gb = detail.storage_gb.or_else(|| storage.and_then(|storage| storage.total_gb));
+    if let Some(systems) = detail.file_systems.as_ref().or(storage.map(|storage| &storage.file_systems)) {
         status.file_systems = file_systems(systems);
     }
-    if let Some(network) = detail.network.as_ref().or(view.cloud.network.as_ref()) {
+    let network = detail.network.as_ref().or(view.cloud.network.as_ref());
+    if let Some(network) = network {
         status.network = Some(network_status(network));
     }
-    status.ip_address = text(&detail.ip_address, 64);
+    let address = detail.ip_address.as_ref().or_else(|| network.and_then(|network| network.ip_address.as_ref()));
+    status.ip_address = address.map(|text| bounded(text, 64));
     status.location = Some(LocationStatus {
         region: text(&detail.region, 64),
         area: text(&detail.area, 64),

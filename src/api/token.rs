@@ -1,0 +1,260 @@
+//! The access token: one request at a time, renewed before it expires and after it was refused.
+//!
+//! Deliberately not here: where the credentials come from. They are asked for at each renewal, so that a
+//! rotated secret is used without a restart.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::{Method, Request, header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::Instant;
+use url::Url;
+
+use super::error::{ApiError, Intent, retry_after};
+use super::transport::{Limits, Transport, TransportError};
+use super::wire::scalar::{self, Lenient};
+use super::{Budget, Observer};
+use crate::model::FailureClass;
+
+const OPERATION: &str = "token";
+
+/// A token of unknown life is asked for again after a minute.
+const UNKNOWN_LIFE: Duration = Duration::from_secs(60);
+
+/// The first wait after a token request failed; it doubles up to [`LONGEST_WAIT`]. A thousand objects that
+/// all want a token must not become a thousand failing logins.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Short enough that a mended secret is noticed while somebody watches.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// Longer token replies are refused.
+const LIMITS: Limits = Limits { body: 64 * 1024 };
+
+/// Client id and secret of the API account.
+#[derive(Clone)]
+pub struct ClientCredentials {
+    /// Not secret, yet only ever sent to the token endpoint.
+    pub id: String,
+    /// The secret.
+    pub secret: SecretString,
+}
+
+/// Where the credentials come from.
+pub trait Credentials: Send + Sync + 'static {
+    /// Reads them now.
+    ///
+    /// # Errors
+    /// What is missing, and how to give it: shown in conditions.
+    fn read(&self) -> Result<ClientCredentials, String>;
+
+    /// The client id as configured, for the account's identity; empty when there is none.
+    fn client_id(&self) -> String;
+}
+
+struct Held {
+    token: SecretString,
+    renew_at: Instant,
+    expires_at: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// The last failure, which credentials it was with, and until when it stands for the next ones.
+    failed: Option<(ClientCredentials, Instant, Duration, Failed)>,
+}
+
+/// A failure that can be told to several callers.
+#[derive(Clone)]
+struct Failed {
+    class: FailureClass,
+    message: String,
+}
+
+impl Failed {
+    fn error(&self) -> ApiError {
+        ApiError::new(OPERATION, self.class, self.message.clone())
+    }
+}
+
+/// The token of one account.
+pub(super) struct Tokens {
+    pub transport: Arc<dyn Transport>,
+    pub url: Url,
+    pub scope: Option<String>,
+    pub credentials: Arc<dyn Credentials>,
+    pub timeout: Duration,
+    pub observer: Arc<dyn Observer>,
+    pub budget: Budget,
+    state: tokio::sync::Mutex<State>,
+    /// What `/readyz` tells: why there is no token, if there is none.
+    trouble: Mutex<Option<String>>,
+}
+
+#[derive(Deserialize)]
+struct TokenReply {
+    access_token: String,
+    #[serde(default, deserialize_with = "scalar::integer")]
+    expires_in: Lenient<i64>,
+}
+
+impl Tokens {
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        url: Url,
+        scope: Option<String>,
+        credentials: Arc<dyn Credentials>,
+        timeout: Duration,
+        observer: Arc<dyn Observer>,
+        budget: Budget,
+    ) -> Self {
+        Self {
+            transport,
+            url,
+            scope,
+            credentials,
+            timeout,
+            observer,
+            budget,
+            state: tokio::sync::Mutex::default(),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// Why there is no usable token, as of the last request for one.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A token that is good now. Callers that come while one is asked for wait for that one.
+    pub async fn get(&self) -> Result<SecretString, ApiError> {
+        let mut state = self.state.lock().await;
+        let now = Instant::now();
+        if let Some(held) = state.held.as_ref().filter(|held| now < held.renew_at) {
+            return Ok(held.token.clone());
+        }
+        let result = self.renew(&mut state, now).await;
+        match result {
+            Ok(token) => {
+                self.note(None);
+                Ok(token)
+            }
+            // Renewal begins early: while the old token lives, a token server that is away harms nobody.
+            Err(_) if state.held.as_ref().is_some_and(|held| now < held.expires_at) => {
+                let held = state.held.as_mut().map(|held| {
+                    held.renew_at = now + FIRST_WAIT;
+                    held.token.clone()
+                });
+                held.ok_or_else(|| ApiError::new(OPERATION, FailureClass::Transient, "no token"))
+            }
+            Err(error) => {
+                self.note(Some(error.failure().message));
+                Err(error)
+            }
+        }
+    }
+
+    /// That token was refused: drops it, if it is still the one in use.
+    pub async fn refused(&self, token: &SecretString) {
+        let mut state = self.state.lock().await;
+        if state.held.as_ref().is_some_and(|held| held.token.expose_secret() == token.expose_secret()) {
+            state.held = None;
+        }
+    }
+
+    fn note(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    async fn renew(&self, state: &mut State, now: Instant) -> Result<SecretString, ApiError> {
+        let credentials = self
+            .credentials
+            .read()
+            .map_err(|why| ApiError::new(OPERATION, FailureClass::NoCredentials, why))?;
+        let mut wait = FIRST_WAIT;
+        if let Some((with, until, last, failed)) = &state.failed
+            && same(with, &credentials)
+        {
+            if now < *until {
+                return Err(failed.error());
+            }
+            wait = (*last * 2).min(LONGEST_WAIT);
+        }
+        let result = self.request(&credentials).await;
+        self.observer.token(result.is_ok());
+        match result {
+            Ok((token, life)) => {
+                state.failed = None;
+                // A tenth of its life before the end, which covers a slow renewal.
+                let held = Held { token: token.clone(), renew_at: now + life.mul_f64(0.9), expires_at: now + life };
+                state.held = Some(held);
+                Ok(token)
+            }
+            Err(error) => {
+                let failed = Failed { class: error.class(), message: error.failure().message };
+                state.failed = Some((credentials, Instant::now() + wait, wait, failed));
+                Err(error)
+            }
+        }
+    }
+
+    async fn request(&self, credentials: &ClientCredentials) -> Result<(SecretString, Duration), ApiError> {
+        let mut form = vec![("grant_type", "client_credentials")];
+        form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let pair = format!("{}:{}", credentials.id, credentials.secret.expose_secret());
+        let mut basic = http::HeaderValue::try_from(format!("Basic {}", BASE64.encode(pair)))
+            .map_err(|_| ApiError::new(OPERATION, FailureClass::NoCredentials, "the credentials cannot be sent"))?;
+        basic.set_sensitive(true);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(self.url.as_str())
+            .header(header::AUTHORIZATION, basic)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json")
+            .body(Bytes::from(form))
+            .map_err(|error| ApiError::new(OPERATION, FailureClass::Rejected, format!("--itcare-token-url: {error}")))?;
+        // A token request changes nothing that matters: it may be repeated like a read.
+        let sent = tokio::time::timeout(self.timeout, self.transport.send(request, LIMITS)).await;
+        let reply = sent
+            .unwrap_or_else(|_| Err(TransportError::timed_out(self.timeout)))
+            .map_err(|error| ApiError::transport(OPERATION, Intent::Read, error))
+            .map_err(|error| self.at_endpoint(error))?;
+        let secret = credentials.secret.expose_secret();
+        if !reply.status.is_success() {
+            if reply.status.as_u16() == 429 {
+                self.budget.throttled(retry_after(&reply.headers));
+                self.observer.throttled();
+            }
+            let refusal = ApiError::refused(OPERATION, Intent::Read, &reply, secret);
+            // Keycloak answers 400 or 401 with an OAuth error object to a client that it does not know.
+            return Err(match reply.status.as_u16() {
+                400 | 401 | 403 => self.at_endpoint(refusal.as_class(FailureClass::Unauthenticated)),
+                404 => self.at_endpoint(refusal.as_class(FailureClass::Garbled)),
+                _ => self.at_endpoint(refusal),
+            });
+        }
+        // The reply holds a token, so nothing of it is shown.
+        let TokenReply { access_token, expires_in } = serde_json::from_slice(&reply.body).map_err(|error| {
+            let message = format!("HTTP {}: the reply holds no access_token ({:?})", reply.status.as_u16(), error.classify());
+            self.at_endpoint(ApiError::new(OPERATION, FailureClass::Garbled, message).with_status(reply.status))
+        })?;
+        let life = expires_in.0.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+        Ok((SecretString::from(access_token), life.map_or(UNKNOWN_LIFE, Duration::from_secs)))
+    }
+
+    /// Says which of the two servers it was.
+    fn at_endpoint(&self, error: ApiError) -> ApiError {
+        error.prefixed(&format!("the token endpoint {}", self.url))
+    }
+}
+
+fn same(one: &ClientCredentials, two: &ClientCredentials) -> bool {
+    one.id == two.id && one.secret.expose_secret() == two.secret.expose_secret()
+}

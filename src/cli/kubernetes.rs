@@ -1,0 +1,77 @@
+//! The clients of the API server, and what is asked of it once at the start.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client, Config};
+
+use crate::model::ClusterId;
+use crate::platform::Health;
+
+/// A call to the API server that takes longer has failed.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Between two tries to learn the cluster's id.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Three clients: what bounds a call would cut a watch, and what is patient with a slow server would
+/// lose the lease.
+pub struct Clients {
+    /// Single calls.
+    pub calls: Client,
+    /// Watches.
+    pub watches: Client,
+    /// The Lease.
+    pub lease: Client,
+    /// Where this process runs, or the kubeconfig's namespace.
+    pub namespace: String,
+}
+
+/// From kubeconfig or service account, as kube finds them.
+pub async fn connect(renew_deadline: Duration) -> anyhow::Result<Clients> {
+    let config = Config::infer().await.context(
+        "no Kubernetes API server is configured; set KUBECONFIG, or run in a Pod with a service account",
+    )?;
+    let client = |read_timeout: Option<Duration>| -> anyhow::Result<Client> {
+        let mut config = config.clone();
+        // kube's own repetition would hold a call for minutes; whoever calls decides when to try again.
+        config.default_retry = false;
+        config.read_timeout = read_timeout;
+        config.reset_reader_on_write = read_timeout.is_some();
+        Client::try_from(config).context("the Kubernetes client cannot be set up")
+    };
+    Ok(Clients {
+        calls: client(Some(CALL_TIMEOUT))?,
+        watches: client(None)?,
+        lease: client(Some(renew_deadline))?,
+        namespace: config.default_namespace.clone(),
+    })
+}
+
+/// The uid of `kube-system`: what a ledger calls this cluster. Asked until it is answered, since the API
+/// server may come up later than we do.
+///
+/// # Errors
+/// When reading it is forbidden.
+pub async fn cluster_id(client: &Client, health: &Health) -> anyhow::Result<ClusterId> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    loop {
+        match namespaces.get("kube-system").await {
+            Ok(namespace) => {
+                let uid = namespace.metadata.uid.filter(|uid| !uid.is_empty());
+                health.ready("cluster");
+                return uid.map(ClusterId::new).context("namespace kube-system has no uid; give --cluster-id");
+            }
+            Err(kube::Error::Api(status)) if status.is_forbidden() => anyhow::bail!(
+                "namespace kube-system may not be read, so this cluster has no id: allow get on it, or give --cluster-id ({})",
+                status.message
+            ),
+            Err(error) => {
+                tracing::warn!(error = %error, "the API server does not answer yet");
+                health.wait_for("cluster", format!("the API server does not answer: {error}"));
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

@@ -43,7 +43,7 @@ impl ApiError {
     }
 
     /// The same failure under another class.
-    pub(super) fn as_class(mut self, class: FailureClass) -> Self {
+    pub(super) fn under_class(mut self, class: FailureClass) -> Self {
         self.class = class;
         self
     }

@@ -235,8 +235,8 @@ impl Tokens {
             let refusal = ApiError::refused(OPERATION, Intent::Read, &reply, secret);
             // Keycloak answers 400 or 401 with an OAuth error object to a client that it does not know.
             return Err(match reply.status.as_u16() {
-                400 | 401 | 403 => self.at_endpoint(refusal.as_class(FailureClass::Unauthenticated)),
-                404 => self.at_endpoint(refusal.as_class(FailureClass::Garbled)),
+                400 | 401 | 403 => self.at_endpoint(refusal.under_class(FailureClass::Unauthenticated)),
+                404 => self.at_endpoint(refusal.under_class(FailureClass::Garbled)),
                 _ => self.at_endpoint(refusal),
             });
         }

@@ -22,7 +22,7 @@ pub enum Acted {
     /// Nothing was to be done, or a write to the API server is done; the ledger as it is now.
     Done,
     /// A call to ITCare was tried; the ledger as it is now.
-    Tried(Outcome, Option<Ledger>),
+    Tried(Box<(Outcome, Option<Ledger>)>),
     /// Somebody else wrote the object: decide anew.
     Lost,
     /// We do not lead any more: nothing was done.
@@ -78,9 +78,13 @@ pub async fn act<K: Subject>(
             let Some(permit) = permit(context).await else { return Ok(Acted::NotLeading) };
             let result = send(context, call, permit).await;
             ended(context, machine);
-            Ok(Acted::Tried(outcome(context, call.action.kind(), result), gathered.ledger.clone().ok().flatten()))
+            Ok(tried(outcome(context, call.action.kind(), result), gathered.ledger.clone().ok().flatten()))
         }
     }
+}
+
+fn tried(outcome: Outcome, ledger: Option<Ledger>) -> Acted {
+    Acted::Tried(Box::new((outcome, ledger)))
 }
 
 /// A permit for one change, unless the operator stops before there is one: a pause may last for an hour.
@@ -162,7 +166,7 @@ async fn guarded_call<K: Subject>(
     if fence.date.is_none() {
         let now = context.now().mono;
         if let Err(failure) = context.inventory.running_since(now).await {
-            return Ok(Acted::Tried(Outcome::NotExecuted(failure), gathered.ledger.clone().ok().flatten()));
+            return Ok(tried(Outcome::NotExecuted(failure), gathered.ledger.clone().ok().flatten()));
         }
     }
     // The permit comes before the fence: nothing that others do while we wait for it is newer than the fence.
@@ -188,10 +192,10 @@ async fn guarded_call<K: Subject>(
         // Clearing may fail as any write may; then the intent is resolved by looking, which costs time only.
         if let Ok(Some(record)) = write_ledger(context, &written, &cleared, true).await {
             K::objects(context).wrote(&gathered.object.key, Arc::new(record));
-            return Ok(Acted::Tried(outcome, Some(cleared)));
+            return Ok(tried(outcome, Some(cleared)));
         }
     }
-    Ok(Acted::Tried(outcome, Some(ledger)))
+    Ok(tried(outcome, Some(ledger)))
 }
 
 fn ended(context: &Context, machine: Option<&Machine>) {

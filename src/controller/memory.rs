@@ -137,12 +137,15 @@ pub struct KnownDetail {
     pub network: Option<Network>,
 }
 
+/// A VM by service and folded name: there may be no id yet.
+type Name = (ServiceId, String);
+
 /// Per VM: its detail, a lock that both controllers take, the end of our last effect.
 #[derive(Default)]
 pub struct Machines {
     details: Mutex<HashMap<InstanceId, KnownDetail>>,
-    locks: Mutex<HashMap<(ServiceId, String), Arc<tokio::sync::Mutex<()>>>>,
-    effects: Mutex<HashMap<(ServiceId, String), Duration>>,
+    locks: Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>,
+    effects: Mutex<HashMap<Name, Duration>>,
     learned: Mutex<Learned>,
 }
 

@@ -107,7 +107,8 @@ async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record
     let acted = act::act(context, &gathered, machine.as_ref(), &decision.step).await?;
     let decision = match acted {
         Acted::Done => decision,
-        Acted::Tried(outcome, ledger) => {
+        Acted::Tried(tried) => {
+            let (outcome, ledger) = *tried;
             gathered.memory = decision.memory.clone();
             K::after(&gathered, &decision.step, &outcome, ledger, context.now())
         }

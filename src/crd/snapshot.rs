@@ -1,5 +1,7 @@
 //! `ITCareSnapshot.spec`: a snapshot of an instance as a user asks for it.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column repeats the names of its parts")]
+
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

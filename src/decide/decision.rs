@@ -259,6 +259,9 @@ pub struct Memory {
     pub attempt_seen: Option<(AttemptId, Duration)>,
     /// Last sight of a running action on that name.
     pub running_seen: Option<Duration>,
+    /// When the running actions were first asked for and an action of ours was not among them: a look at its
+    /// effect must be newer. It stays where it is while later reads of the same pass move on.
+    pub over_seen: Option<(ActionId, Duration)>,
     /// First sight of the end of an action whose effect is not seen yet.
     pub success_seen: Option<(ActionId, Duration)>,
     /// First sight of the resume mark, or the end of our last stop.
@@ -269,4 +272,23 @@ pub struct Memory {
     pub slot_seen: Option<Duration>,
     /// Failures in a row that were not executed.
     pub failures: u32,
+}
+
+impl Memory {
+    /// The running actions were asked for at `at`, and this one is among them or not. When it is not: the
+    /// first time of that, since which its effect can be seen.
+    pub fn is_over(&mut self, action: ActionId, running: bool, at: Duration) -> Option<Duration> {
+        if running {
+            self.over_seen = None;
+            self.running_seen = Some(at);
+            return None;
+        }
+        match self.over_seen {
+            Some((seen, first)) if seen == action => Some(first),
+            Some(_) | None => {
+                self.over_seen = Some((action, at));
+                Some(at)
+            }
+        }
+    }
 }

@@ -128,10 +128,10 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
     };
     let message = format!("deleting {}: action {action} runs", checked.name);
     let wake = Wake::After(view.site.action_interval);
-    if running.iter().any(|other| other.id == action) {
-        pass.memory.running_seen = Some(running_at);
+    let runs = running.iter().any(|other| other.id == action);
+    let Some(over_at) = pass.memory.is_over(action, runs, running_at) else {
         return pass.working(Reason::Deleting, message, wake);
-    }
+    };
     let read = match view.cloud.action(action) {
         None | Some(Observed::Unknown) => return ask(pass, Need::Action(action), "reading the deletion's action"),
         Some(read) => read,
@@ -153,7 +153,7 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
             ));
             pass.working(Reason::Deleting, format!("the deletion of {} failed; trying again", checked.name), Wake::After(Duration::ZERO))
         }
-        Observed::Present { .. } => match pass.detail_since(running_at) {
+        Observed::Present { .. } => match pass.detail_since(over_at) {
             Observed::Unknown => ask(pass, Need::Detail(id), "confirming that the VM is gone"),
             // Gone: our DELETE succeeded, and the id is not known any more, or shown as removed.
             Observed::Absent { .. } => let_go(pass),

@@ -76,12 +76,10 @@ fn follow_create(
     let Observed::Present { value: running, at: running_at } = view.cloud.running.since(mark) else {
         return ask(pass, Need::Running { since: mark }, "looking at running actions");
     };
-    if running.iter().any(|action| action.id == id) {
-        pass.memory.running_seen = Some(running_at);
-        return creating(pass, checked, id);
-    }
-    let Observed::Present { value: named, at: listed_at } = view.cloud.named.since(running_at) else {
-        let need = Need::List { service: checked.service, since: running_at };
+    let runs = running.iter().any(|action| action.id == id);
+    let Some(over_at) = pass.memory.is_over(id, runs, running_at) else { return creating(pass, checked, id) };
+    let Observed::Present { value: named, at: listed_at } = view.cloud.named.since(over_at) else {
+        let need = Need::List { service: checked.service, since: over_at };
         return ask(pass, need, "looking for the new VM");
     };
     let made = made_by(&pass, named, intent);

@@ -131,16 +131,14 @@ fn follow_action<'a>(
     let Observed::Present { value: running, at: running_at } = view.cloud.running.since(mark) else {
         return Followed::Wait(ask(pass, Need::Running { since: mark }, "looking at running actions"));
     };
-    let wait = |mut pass: Pass<'a>| {
-        pass.memory.running_seen = Some(running_at);
+    let wait = |pass: Pass<'a>| {
         let message = format!("{} of {}: action {action} runs", operation.kind, checked.name);
         Followed::Wait(pass.working(reason(operation.kind), message, Wake::After(view.site.action_interval)))
     };
-    if running.iter().any(|other| other.id == action) {
-        return wait(pass);
-    }
+    let runs = running.iter().any(|other| other.id == action);
+    let Some(over_at) = pass.memory.is_over(action, runs, running_at) else { return wait(pass) };
     // Over, once a later read shows the wished state; else the action itself decides.
-    let fresh = running_at.max(pass.memory.effect_end);
+    let fresh = over_at.max(pass.memory.effect_end);
     let detail = match view.cloud.detail.since(fresh) {
         Observed::Unknown => return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM")),
         Observed::Absent { .. } => {
@@ -162,7 +160,10 @@ fn follow_action<'a>(
             Followed::Over(pass)
         }
         Some(Observed::Present { value, .. }) => match &value.status {
-            ActionStatus::InProgress | ActionStatus::Other(_) => wait(pass),
+            ActionStatus::InProgress | ActionStatus::Other(_) => {
+                pass.memory.is_over(action, true, running_at);
+                wait(pass)
+            }
             ActionStatus::Success => not_seen_yet(pass, checked, operation, action),
             ActionStatus::Error => {
                 let message = value.message.clone();

@@ -54,10 +54,8 @@ fn follow(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId)
     let Observed::Present { value: all, at } = view.cloud.running.since(mark) else {
         return pass.observe(Need::Running { since: mark }, "looking at running actions");
     };
-    if all.iter().any(|other| other.id == action) {
-        pass.memory.running_seen = Some(at);
-        return running(pass);
-    }
+    let runs = all.iter().any(|other| other.id == action);
+    let Some(at) = pass.memory.is_over(action, runs, at) else { return running(pass) };
     match view.cloud.action(action) {
         None | Some(Observed::Unknown) => pass.observe(Need::Action(action), "reading the action"),
         Some(Observed::Present { value, .. }) => match &value.status {

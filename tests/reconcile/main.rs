@@ -1,0 +1,9 @@
+//! The whole operator through both seams: an API server in memory, the simulator's router, paused time.
+//!
+//! One file per theme; each test is a sentence about what users see and what the cloud was asked.
+//! Not here: the decision alone (`decide`), real processes (`operator`).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod life;

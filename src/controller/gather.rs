@@ -21,6 +21,8 @@ pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(G
     let uid = record.metadata.uid.clone().unwrap_or_default();
     let spec = record.spec.as_ref().ok()?.as_ref().clone();
     let status = record.status();
+    let ledger = Ledger::newest(record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));
+    let written = Ledger::newest(record.annotation(LEDGER_ANNOTATION), None);
     let object = ObjectFacts {
         key: key.clone(),
         uid: uid.clone(),
@@ -28,9 +30,9 @@ pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(G
         created: record.metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
         deleting: record.metadata.deletion_timestamp.is_some(),
         has_finalizer: record.has_finalizer(),
+        has_ledger: written == ledger,
         reconcile_requested: record.annotation(RECONCILE_ANNOTATION).map(str::to_owned),
     };
-    let ledger = Ledger::newest(record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));
     let now = context.now();
     let usable = ledger.as_ref().ok().and_then(Option::as_ref).filter(|ledger| ledger.object == key.to_string());
     let machine = K::machine(context, &key, &spec, usable);

@@ -348,6 +348,10 @@ pub struct LastOperation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub message: Option<String>,
+    /// State of the VM when ITCare refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub state: Option<String>,
     /// How often in a row this operation failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<i64>,

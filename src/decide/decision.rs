@@ -1,13 +1,15 @@
 //! What a decision is made of: the step, the status to write, when to look again, what to tell.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::crd::Reason;
 use crate::crd::instance::ITCareInstanceSpec;
+use crate::crd::status::LastOperation;
 use crate::model::{
-    Action, ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, OperationKind, ServiceId, Size, SnapshotId,
+    Action, ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, OperationKind, OperationResult, ServiceId, Size, SnapshotId,
 };
 
 /// What follows from a view.
@@ -249,12 +251,14 @@ pub enum Outcome {
 
 /// What this process remembers about an object, only to wait longer: losing it costs one fresh read.
 /// Times are on the monotonic clock.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Memory {
     /// When our last effect on the VM or its name ended. Anything observed before decides nothing.
     pub effect_end: Duration,
     /// Whether that effect may or may not have happened.
     pub ambiguous: bool,
+    /// First sight of an operation whose answer was ambiguous, by the time that the status gives it.
+    pub unclear_seen: Option<(Timestamp, Duration)>,
     /// First sight of the standing attempt, or the end of its call.
     pub attempt_seen: Option<(AttemptId, Duration)>,
     /// Last sight of a running action on that name.
@@ -270,11 +274,45 @@ pub struct Memory {
     pub missing_seen: Option<Duration>,
     /// First sight of a slot that is taken.
     pub slot_seen: Option<Duration>,
+    /// Per kind, the last operation that was refused or failed: the status has room for one, and two groups
+    /// that are both refused must not lift each other's hold.
+    pub trouble: BTreeMap<OperationKind, LastOperation>,
     /// Failures in a row that were not executed.
     pub failures: u32,
 }
 
 impl Memory {
+    /// The last operation of that kind, as far as status and memory know.
+    #[must_use]
+    pub fn last<'a>(&'a self, status: Option<&'a LastOperation>, kind: OperationKind) -> Option<&'a LastOperation> {
+        status.filter(|last| last.kind == kind).or_else(|| self.trouble.get(&kind))
+    }
+
+    /// An operation ended.
+    pub fn ended(&mut self, last: &LastOperation) {
+        match last.result {
+            OperationResult::Failed | OperationResult::Refused => {
+                self.trouble.insert(last.kind, last.clone());
+            }
+            OperationResult::Succeeded | OperationResult::OutcomeUnknown | OperationResult::Expired => {
+                self.trouble.remove(&last.kind);
+            }
+        }
+    }
+
+    /// When the settle time of an operation without a clear answer began: at the end of its call, or when this
+    /// process first saw it. Never by the wall clock, which may be another one than that of the sender.
+    pub fn unclear_since(&mut self, submitted_at: Timestamp, now: Duration) -> Duration {
+        let first = match self.unclear_seen {
+            Some((seen, first)) if seen == submitted_at => first,
+            Some(_) | None => {
+                self.unclear_seen = Some((submitted_at, now));
+                now
+            }
+        };
+        if self.effect_end > Duration::ZERO { self.effect_end } else { first }
+    }
+
     /// The running actions were asked for at `at`, and this one is among them or not. When it is not: the
     /// first time of that, since which its effect can be seen.
     pub fn is_over(&mut self, action: ActionId, running: bool, at: Duration) -> Option<Duration> {

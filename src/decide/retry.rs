@@ -89,10 +89,10 @@ pub enum Hold {
     Refused(Duration, String),
 }
 
-/// Reads the hold out of the last operation.
+/// Reads the hold out of the last operation of a kind.
 #[must_use]
-pub fn hold(last: Option<&LastOperation>, kind: OperationKind, generation: i64, now: Timestamp) -> Hold {
-    let Some(last) = last.filter(|last| last.kind == kind && last.generation == Some(generation)) else {
+pub fn hold(last: Option<&LastOperation>, generation: i64, now: Timestamp) -> Hold {
+    let Some(last) = last.filter(|last| last.generation == Some(generation)) else {
         return Hold::No;
     };
     let elapsed = time::since(now, last.finished_at);
@@ -134,6 +134,7 @@ pub fn failed(
         result: OperationResult::Failed,
         finished_at: time::whole_seconds(now),
         message,
+        state: None,
         failures: Some(before + 1),
         generation: Some(generation),
     }

@@ -56,6 +56,13 @@ impl FailureClass {
     }
 }
 
+/// Whether a failure's words begin with that HTTP status, as the client writes them: what was refused is
+/// remembered by its words alone.
+#[must_use]
+pub fn says_http(words: &str, status: u16) -> bool {
+    words.strip_prefix("HTTP ").is_some_and(|rest| rest.split([' ', ':']).next() == Some(&status.to_string()))
+}
+
 /// A failure as the decision sees it: its class, the HTTP status if there was one, and words for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

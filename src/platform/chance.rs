@@ -50,11 +50,13 @@ impl Chance {
         bytes
     }
 
-    /// `span`, up to a fifth longer: keeps a thousand objects from waking in the same instant.
+    /// `span`, a little longer: up to a fifth, and two seconds at most. It keeps a thousand objects from waking
+    /// in the same instant; more would make what is due at a certain time late.
     #[must_use]
     pub fn jitter(&self, span: Duration) -> Duration {
-        let part = u32::from(u16::from_be_bytes([self.bytes()[0], self.bytes()[1]]));
-        span + span / 5 * part / u32::from(u16::MAX)
+        let bytes = self.bytes();
+        let part = u32::from(u16::from_be_bytes([bytes[0], bytes[1]]));
+        span + (span / 5).min(Duration::from_secs(2)) * part / u32::from(u16::MAX)
     }
 }
 

@@ -6,4 +6,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopt;
+mod deletion;
+mod drift;
 mod life;
+mod outcome;
+mod reset;
+mod resize;
+mod running;
+mod snapshots;

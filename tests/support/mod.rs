@@ -145,6 +145,9 @@ impl World {
 
     /// With a cloud of another set-up.
     pub fn with(config: Config) -> Self {
+        // RUST_LOG=debug shows what the operator says; by default it says nothing.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         // The shell must not be able to tell the two clocks apart.
         let clock = Clock::starting_at(START.parse().expect("a time"));
         let api = MemoryApi::with_clock(move || clock.now().wall);
@@ -282,6 +285,16 @@ impl World {
     #[track_caller]
     pub fn patch(&self, name: &str, spec: Value) {
         self.api.patch_spec("itcareinstances", "shop", name, spec).expect("the object is there");
+    }
+
+    /// Sets the annotation that asks for a fresh look, to the time of now.
+    #[track_caller]
+    pub fn ask_for_a_look(&self, name: &str) {
+        let now = self.now().to_string();
+        let ask = |object: &mut Value| {
+            object["metadata"]["annotations"]["itcare.cegedim.cloud/reconcile-requested-at"] = now.clone().into();
+        };
+        self.api.edit("itcareinstances", "shop", name, ask).expect("the object is there");
     }
 
     /// The requests that were meant to change something, in order.

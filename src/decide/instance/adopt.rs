@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::groups;
+use super::intent::refused_words;
 use super::operation::Followed;
 use super::pass::Pass;
 use super::validate::Checked;
@@ -10,7 +11,7 @@ use super::{live, new_ledger, observe as ask};
 use crate::crd::instance::AdoptionPolicy;
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{CreateRequest, Decision, Guarded, GuardedCall, Need, Step, Wake};
-use crate::decide::retry::{self, Hold};
+use crate::decide::retry::Hold;
 use crate::model::{Detail, InstanceId, InstanceState, Listed, Observed, OperationKind, Origin, PowerState};
 
 /// How old shared observations may be when they decide that there is no VM yet.
@@ -185,7 +186,7 @@ fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
             Wake::After(view.site.action_interval),
         );
     }
-    match retry::hold(view.status.last_operation.as_ref(), OperationKind::Create, pass.generation(), view.now.wall) {
+    match pass.hold(OperationKind::Create) {
         Hold::No => {}
         Hold::Backoff(left, message) => {
             return pass.working(
@@ -202,9 +203,10 @@ fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
             );
         }
         Hold::Refused(left, message) => {
+            let (reason, text) = refused_words(checked, OperationKind::Create, &message);
             return pass.stalled_until(
-                Reason::Rejected,
-                format!("ITCare refused to create {}: {message}; correct the spec", checked.name),
+                reason,
+                text,
                 Wake::After(left),
             );
         }

@@ -100,7 +100,7 @@ fn present(pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration) -> 
         InstanceState::Removed => return let_go(pass),
     };
     let kind = action.kind();
-    let hold = retry::hold(pass.status.last_operation.as_ref(), kind, pass.generation(), pass.view.now.wall);
+    let hold = pass.hold(kind);
     let blocked = |words: &str| {
         format!(
             "{kind} of VM {} (state {}) did not work: {words}; mend it in ITCare, or set deletionPolicy: Retain to keep the VM and let this object go",
@@ -143,14 +143,15 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
         Observed::Present { value, .. } if value.status == ActionStatus::Error => {
             let words = value.message.clone();
             pass.status.operation = None;
-            pass.status.last_operation = Some(retry::failed(
-                view.status.last_operation.as_ref(),
+            let ended = retry::failed(
+                pass.last(OperationKind::Delete),
                 OperationKind::Delete,
                 Some(action.get()),
                 words,
                 pass.generation(),
                 view.now.wall,
-            ));
+            );
+        pass.record_end(ended);
             pass.working(Reason::Deleting, format!("the deletion of {} failed; trying again", checked.name), Wake::After(Duration::ZERO))
         }
         Observed::Present { .. } => match pass.detail_since(over_at) {
@@ -169,14 +170,15 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
                 };
                 if view.now.mono.saturating_sub(first) > view.site.settle {
                     pass.status.operation = None;
-                    pass.status.last_operation = Some(retry::failed(
-                        view.status.last_operation.as_ref(),
+                    let ended = retry::failed(
+                        pass.last(OperationKind::Delete),
                         OperationKind::Delete,
                         Some(action.get()),
                         Some("it ended well, but the VM is still there".to_owned()),
                         pass.generation(),
                         view.now.wall,
-                    ));
+                    );
+        pass.record_end(ended);
                 }
                 pass.working(Reason::Deleting, format!("{} is deleted; waiting until ITCare no longer shows it", checked.name), wake)
             }

@@ -11,6 +11,7 @@ use crate::crd::status::{LastOperation, Operation};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Wake};
 use crate::decide::{Look, evidence, retry};
+use crate::model::failure::says_http;
 use crate::model::{
     Action, ActionId, ActionStatus, InstanceId, InstanceState, Intent, Ledger, Listed, Observed, OneShot, OperationKind,
     OperationResult, Origin, time,
@@ -85,8 +86,8 @@ fn follow_create(
     let made = made_by(&pass, named, intent);
     match made.as_slice() {
         [one] => {
-            // The list shows a VM that stands: the action is over. In any other state it may have failed.
-            let over = one.state.power().is_some();
+            // A VM that runs is what was asked for: the action is over. In any other state it may have failed.
+            let over = one.state == InstanceState::Active;
             let id_of_vm = one.id;
             match view.cloud.action(id) {
                 None if !over => ask(pass, Need::Action(id), "reading the creation's action"),
@@ -205,7 +206,7 @@ fn bind_made(
     }
     let action = pass.status.operation.as_ref().and_then(|operation| operation.action_id);
     pass.status.operation = None;
-    pass.status.last_operation = Some(match failed {
+    let ended = match failed {
         Some((action, message)) => retry::failed(
             None,
             OperationKind::Create,
@@ -215,7 +216,8 @@ fn bind_made(
             view.now.wall,
         ),
         None => succeeded(OperationKind::Create, action, &pass),
-    });
+    };
+        pass.record_end(ended);
     if view.object.deleting || view.spec.suspend {
         // Bound, so that it is not lost; what follows is decided with the ledger written.
         let detail = detail.clone();
@@ -243,6 +245,7 @@ pub(super) fn succeeded(kind: OperationKind, action_id: Option<i64>, pass: &Pass
         result: OperationResult::Succeeded,
         finished_at: time::whole_seconds(pass.view.now.wall),
         message: None,
+        state: None,
         failures: None,
         generation: Some(pass.generation()),
     }
@@ -256,14 +259,15 @@ fn create_failed(
     message: Option<String>,
 ) -> Decision<InstanceStatus> {
     pass.status.operation = None;
-    pass.status.last_operation = Some(retry::failed(
-        pass.view.status.last_operation.as_ref(),
+    let ended = retry::failed(
+        pass.last(OperationKind::Create),
         OperationKind::Create,
         Some(id.get()),
         message.clone(),
         pass.generation(),
         pass.view.now.wall,
-    ));
+    );
+        pass.record_end(ended);
     pass.notes.push(crate::decide::decision::Note {
         warning: true,
         reason: Reason::ActionFailed,
@@ -306,19 +310,24 @@ fn end_one_shot(
 ) -> Decision<InstanceStatus> {
     pass.edit(|ledger| ledger.intent = None);
     pass.status.operation = None;
-    pass.memory.effect_end = pass.memory.effect_end.max(pass.view.now.mono);
+    if action.is_some() {
+        // What was seen before this pass may be from before the reset.
+        pass.memory.effect_end = pass.memory.effect_end.max(pass.view.pass);
+    }
     if let Some(requested) = intent.request {
         one_shot::receipt(&mut pass, OneShot::Reset, requested, result, action, message.clone());
     }
-    pass.status.last_operation = Some(LastOperation {
+    let ended = LastOperation {
         kind: intent.kind,
         action_id: action.map(ActionId::get),
         result,
         finished_at: time::whole_seconds(pass.view.now.wall),
         message,
+        state: None,
         failures: None,
         generation: Some(pass.generation()),
-    });
+    };
+        pass.record_end(ended);
     proceed(pass, checked)
 }
 
@@ -430,7 +439,7 @@ fn resolving(pass: Pass<'_>, checked: &Checked, intent: &Intent, refused: bool) 
     let wake = Wake::After(left.min(view.site.action_interval.max(view.site.settle / 4)).max(Duration::from_millis(10)));
     if let Some(last) = refusal(&pass, intent).filter(|_| refused && !view.object.deleting) {
         let message = last.message.clone().unwrap_or_default();
-        let (reason, text) = refused_words(checked, intent, &message);
+        let (reason, text) = refused_words(checked, intent.kind, &message);
         return pass.stalled_until(reason, text, wake);
     }
     let message = format!(
@@ -441,9 +450,9 @@ fn resolving(pass: Pass<'_>, checked: &Checked, intent: &Intent, refused: bool) 
 }
 
 /// The words for a refused call; the reply's status leads the message.
-pub(super) fn refused_words(checked: &Checked, intent: &Intent, message: &str) -> (Reason, String) {
-    match intent.kind {
-        OperationKind::Create if message.contains("409") => (
+pub(super) fn refused_words(checked: &Checked, kind: OperationKind, message: &str) -> (Reason, String) {
+    match kind {
+        OperationKind::Create if says_http(message, 409) => (
             Reason::NameTaken,
             format!("spec.name: ITCare refused to create {}: {message}; the name is taken, choose another or adopt that VM with spec.instanceId", checked.name),
         ),
@@ -470,7 +479,6 @@ fn nothing_found(
     cleared.intent = None;
     pass.change(cleared);
     pass.status.operation = None;
-    pass.memory.attempt_seen = None;
     proceed(pass, checked)
 }
 

@@ -9,7 +9,7 @@ use super::pass::Pass;
 use super::validate::Checked;
 use super::{facts, observe as ask, one_shot};
 use crate::crd::instance::ResizePolicy;
-use crate::crd::status::{Drift, bounded};
+use crate::crd::status::{Drift, LastOperation, bounded};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Call, CallAction, Decision, Need, Step, Wake};
 use crate::decide::retry::{self, Hold};
@@ -54,7 +54,9 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decis
 fn at_rest(pass: &Pass<'_>, checked: &Checked) -> Option<Wake> {
     let view = pass.view;
     let ledger = pass.ledger.as_ref()?;
-    let written = view.ledger.as_ref().ok().and_then(Option::as_ref) == Some(ledger);
+    let written = view.object.has_ledger
+        && view.object.has_finalizer
+        && view.ledger.as_ref().ok().and_then(Option::as_ref) == Some(ledger);
     let listed_agrees = match &view.cloud.listed {
         Observed::Present { value, at } if *at >= pass.memory.effect_end => {
             view.status.state.as_deref() == Some(value.state.as_str())
@@ -64,7 +66,10 @@ fn at_rest(pass: &Pass<'_>, checked: &Checked) -> Option<Wake> {
         Observed::Absent { at } => *at < pass.memory.effect_end,
         Observed::Present { .. } | Observed::Unknown => true,
     };
+    // A snapshot call of ours ended since: the detail shows the slot.
+    let detail_is_current = view.cloud.detail.at().is_none_or(|at| at >= pass.memory.effect_end);
     let quiet = written
+        && detail_is_current
         && pass.was_settled()
         && !pass.look_requested()
         && ledger.resume.is_none()
@@ -80,6 +85,13 @@ pub(super) fn detail_mark(pass: &Pass<'_>) -> Duration {
     let mut mark = pass.memory.effect_end.max(pass.memory.running_seen.unwrap_or_default());
     if pass.look_requested() || view.now.mono >= view.detail_due {
         mark = mark.max(view.pass);
+    }
+    // Whether power that we took is back is asked a settle time after our last stop (DESIGN 5.5).
+    let resume_due = pass.memory.resume_seen.map(|seen| seen + view.site.settle);
+    if let Some(due) = resume_due.filter(|due| view.now.mono >= *due)
+        && pass.ledger.as_ref().is_some_and(|ledger| ledger.resume.is_some())
+    {
+        mark = mark.max(due);
     }
     let known = view.cloud.detail.as_ref().value().map(|detail| detail.state.as_str());
     match &view.cloud.listed {
@@ -119,12 +131,10 @@ fn missing(mut pass: Pass<'_>, id: InstanceId) -> Decision<InstanceStatus> {
 
 fn business(mut pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration) -> Decision<InstanceStatus> {
     let view = pass.view;
-    let last = view.status.last_operation.as_ref().or(pass.status.last_operation.as_ref());
     let create_failed = pass
         .status
         .last_operation
         .as_ref()
-        .or(last)
         .filter(|last| last.kind == OperationKind::Create && last.result == OperationResult::Failed)
         .filter(|_| view.spec.instance_id != Some(detail.id.get()));
     if let Some(last) = create_failed {
@@ -255,7 +265,7 @@ impl Business<'_> {
         }
         let Some(action) = self.call(&pass, state.group) else { return Next::On(pass) };
         let sent = action.kind();
-        match held_back(&pass, sent) {
+        match held_back(&pass, self.detail, sent) {
             Hold::No => {}
             Hold::Backoff(left, message) => {
                 rest.resize_soon |= state.group == Group::Size;
@@ -306,8 +316,7 @@ impl Business<'_> {
     }
 
     fn refused(&self, pass: &Pass<'_>, state: &GroupState, sent: OperationKind, message: &str) -> (Reason, String) {
-        let running = self.detail.state == InstanceState::Active;
-        if sent == OperationKind::Resize && running && pass.view.spec.resize_policy == ResizePolicy::InPlace {
+        if pass.last(sent).is_some_and(needs_power_off) && pass.view.spec.resize_policy == ResizePolicy::InPlace {
             return (
                 Reason::PowerOffRequired,
                 format!(
@@ -323,9 +332,24 @@ impl Business<'_> {
     }
 }
 
-/// The hold on a kind; what was refused in place may be tried again once the VM is stopped.
-fn held_back(pass: &Pass<'_>, kind: OperationKind) -> Hold {
-    retry::hold(pass.status.last_operation.as_ref(), kind, pass.generation(), pass.view.now.wall)
+/// The hold on a kind. A resize that was refused because the VM runs is asked for again when it does not
+/// any more, and not before: the state explains the refusal.
+fn held_back(pass: &Pass<'_>, detail: &Detail, kind: OperationKind) -> Hold {
+    if let Some(last) = pass.last(kind).filter(|last| needs_power_off(last) && last.generation == Some(pass.generation())) {
+        return match detail.state {
+            InstanceState::Active => Hold::Refused(retry::RECHECK, last.message.clone().unwrap_or_default()),
+            InstanceState::Inactive | InstanceState::Removed | InstanceState::Other(_) => Hold::No,
+        };
+    }
+    pass.hold(kind)
+}
+
+/// Whether it was a resize that ITCare refused for the VM's state, not for the size.
+fn needs_power_off(last: &LastOperation) -> bool {
+    last.kind == OperationKind::Resize
+        && last.result == OperationResult::Refused
+        && last.state.as_deref() == Some(InstanceState::Active.as_str())
+        && !last.message.as_deref().unwrap_or_default().contains("sizing")
 }
 
 /// Gives back power that was taken for a resize (DESIGN 5.5).
@@ -349,7 +373,7 @@ fn resume<'a>(mut pass: Pass<'a>, checked: &Checked, detail: &Detail, at: Durati
             }
             Next::On(pass)
         }
-        InstanceState::Inactive => match held_back(&pass, OperationKind::Start) {
+        InstanceState::Inactive => match held_back(&pass, detail, OperationKind::Start) {
             Hold::No => {
                 let message = format!("starting {} again after its resize", checked.name);
                 Next::Effect(Box::new(send(pass, checked, detail, at, CallAction::Start, Reason::Starting, message)))
@@ -387,7 +411,7 @@ pub(super) fn give_power_back<'a>(mut pass: Pass<'a>, checked: &Checked) -> Foll
         Observed::Unknown => Followed::Wait(ask(pass, Need::Detail(id), "reading the VM to give it its power back")),
         Observed::Absent { .. } => Followed::Over(pass),
         Observed::Present { value: detail, at } => {
-            let held = held_back(&pass, OperationKind::Start) != Hold::No;
+            let held = held_back(&pass, detail, OperationKind::Start) != Hold::No;
             if detail.state != InstanceState::Inactive || mismatch(checked, detail).is_some() || held {
                 pass.edit(|ledger| ledger.resume = None);
                 return Followed::Over(pass);

@@ -88,6 +88,7 @@ fn proceed(mut pass: Pass<'_>, checked: &validate::Checked) -> Decision<Instance
         );
     }
     pass.mark_observed();
+    pass.keep_tracking();
     match pass.ledger.as_ref().and_then(|ledger| ledger.instance) {
         Some(id) => live::decide(pass, checked, id),
         None => adopt::decide(pass, checked),

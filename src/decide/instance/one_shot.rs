@@ -11,7 +11,7 @@ use crate::crd::instance::ResetRequest;
 use crate::crd::status::{Receipt, bounded};
 use crate::decide::decision::{Guarded, GuardedCall, Need, Note, Step};
 use crate::decide::evidence;
-use crate::decide::retry::{self, Hold};
+use crate::decide::retry::Hold;
 use crate::model::{ActionId, Detail, InstanceState, OneShot, OperationKind, OperationResult, time};
 
 /// A request further ahead than this waits: clocks differ by less.
@@ -71,7 +71,7 @@ pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at:
         note(pass, format!("the reset requested at {requested} waits until {} is ACTIVE, at most until {end}", checked.name));
         return Reset::Wait(time::since(end, now).min(view.site.observe_interval) + Duration::from_secs(1));
     }
-    match retry::hold(pass.status.last_operation.as_ref(), OperationKind::Reset, pass.generation(), now) {
+    match pass.hold(OperationKind::Reset) {
         Hold::No => {}
         Hold::Backoff(left, _) | Hold::Failing(left, _) | Hold::Refused(left, _) => {
             return Reset::Wait(left.min(time::since(end, now) + Duration::from_secs(1)));

@@ -1,5 +1,7 @@
 //! Following an action of ours that is not behind an intent: power, size, the updates.
 
+use std::time::Duration;
+
 use super::groups;
 use super::intent::succeeded;
 use super::observe as ask;
@@ -12,7 +14,6 @@ use crate::decide::decision::{Decision, Need, Note, Wake};
 use crate::decide::retry;
 use crate::model::{
     ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, PowerState,
-    time,
 };
 
 /// What following an operation came to.
@@ -95,9 +96,7 @@ pub(super) fn follow<'a>(pass: Pass<'a>, checked: &Checked, id: InstanceId) -> F
 /// time later (DESIGN 5.3).
 fn follow_unknown<'a>(mut pass: Pass<'a>, checked: &Checked, id: InstanceId, operation: &Operation) -> Followed<'a> {
     let view = pass.view;
-    let waited = time::since(view.now.wall, operation.submitted_at);
-    let by_wall = view.now.mono.saturating_sub(waited);
-    let mark = pass.memory.effect_end.max(by_wall) + view.site.settle;
+    let mark = pass.memory.unclear_since(operation.submitted_at, view.now.mono) + view.site.settle;
     if view.now.mono < mark {
         let message = format!("the {} of {} got no clear answer; looking again before anything else is sent", operation.kind, checked.name);
         return Followed::Wait(pass.working(Reason::ResolvingOutcome, message, Wake::After(mark - view.now.mono)));
@@ -114,7 +113,6 @@ fn follow_unknown<'a>(mut pass: Pass<'a>, checked: &Checked, id: InstanceId, ope
         return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM"));
     }
     pass.memory.ambiguous = false;
-    pass.memory.effect_end = mark;
     pass.status.operation = None;
     Followed::Over(pass)
 }
@@ -138,7 +136,8 @@ fn follow_action<'a>(
     let runs = running.iter().any(|other| other.id == action);
     let Some(over_at) = pass.memory.is_over(action, runs, running_at) else { return wait(pass) };
     // Over, once a later read shows the wished state; else the action itself decides.
-    let fresh = over_at.max(pass.memory.effect_end);
+    let waiting = pass.memory.success_seen.is_some_and(|(seen, _)| seen == action);
+    let fresh = over_at.max(pass.memory.effect_end).max(if waiting { view.pass } else { Duration::ZERO });
     let detail = match view.cloud.detail.since(fresh) {
         Observed::Unknown => return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM")),
         Observed::Absent { .. } => {
@@ -163,6 +162,11 @@ fn follow_action<'a>(
             ActionStatus::InProgress | ActionStatus::Other(_) => {
                 pass.memory.is_over(action, true, running_at);
                 wait(pass)
+            }
+            // The wish has changed since: what was sent cannot be compared with anything any more.
+            ActionStatus::Success if operation.generation != Some(pass.generation()) => {
+                complete(&mut pass, operation, action, true);
+                Followed::Over(pass)
             }
             ActionStatus::Success => not_seen_yet(pass, checked, operation, action),
             ActionStatus::Error => {
@@ -223,7 +227,7 @@ fn not_seen_yet<'a>(mut pass: Pass<'a>, checked: &Checked, operation: &Operation
     if looked < due {
         let left = due.saturating_sub(view.now.mono);
         let message = format!("{} of {} ended well (action {action}); waiting to see its effect", operation.kind, checked.name);
-        let next = left.min(view.site.action_interval.max(view.site.settle / 4)).max(std::time::Duration::from_millis(10));
+        let next = left.min(view.site.action_interval.max(view.site.settle / 4)).max(Duration::from_millis(10));
         return Followed::Wait(pass.working(reason(operation.kind), message, Wake::After(next)));
     }
     complete(&mut pass, operation, action, false);
@@ -233,7 +237,8 @@ fn not_seen_yet<'a>(mut pass: Pass<'a>, checked: &Checked, operation: &Operation
 /// Records the end: what was sent counts as applied; without effect it is held until the wish changes.
 fn complete(pass: &mut Pass<'_>, operation: &Operation, action: ActionId, effective: bool) {
     pass.status.operation = None;
-    pass.status.last_operation = Some(succeeded(operation.kind, Some(action.get()), pass));
+    let ended = succeeded(operation.kind, Some(action.get()), pass);
+        pass.record_end(ended);
     pass.memory.ambiguous = false;
     if operation.kind == OperationKind::Stop {
         pass.memory.resume_seen = Some(pass.view.now.mono);
@@ -267,7 +272,7 @@ fn asked_for(pass: &Pass<'_>, kind: OperationKind) -> bool {
 
 fn failed(pass: &mut Pass<'_>, checked: &Checked, operation: &Operation, action: ActionId, message: Option<String>) {
     let last: LastOperation = retry::failed(
-        pass.view.status.last_operation.as_ref(),
+        pass.last(operation.kind),
         operation.kind,
         Some(action.get()),
         message.clone(),
@@ -286,7 +291,7 @@ fn failed(pass: &mut Pass<'_>, checked: &Checked, operation: &Operation, action:
         ),
     });
     pass.status.operation = None;
-    pass.status.last_operation = Some(last);
+    pass.record_end(last);
     if operation.kind == OperationKind::Stop {
         pass.memory.resume_seen = Some(pass.view.now.mono);
     }

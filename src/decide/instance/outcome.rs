@@ -95,15 +95,17 @@ fn refused(
         let transient = Failure { class: FailureClass::Transient, ..failure.clone() };
         return pass.blocked(&transient, &format!("{kind} of {}", checked.name));
     }
-    pass.status.last_operation = Some(LastOperation {
+    let ended = LastOperation {
         kind,
         action_id: None,
         result: OperationResult::Refused,
         finished_at: time::whole_seconds(now.wall),
         message: Some(message.clone()),
+        state: view.cloud.detail.as_ref().value().map(|detail| bounded(detail.state.as_str(), 64)),
         failures: None,
         generation: Some(pass.generation()),
-    });
+    };
+        pass.record_end(ended);
     match intent {
         Some(intent) => {
             pass.status.operation = Some(Operation {
@@ -114,7 +116,7 @@ fn refused(
                 submitted_at: time::whole_seconds(now.wall),
                 generation: Some(pass.generation()),
             });
-            let (reason, text) = refused_words(checked, intent, &message);
+            let (reason, text) = refused_words(checked, intent.kind, &message);
             pass.stalled_until(reason, text, Wake::After(view.site.settle))
         }
         None => {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::View;
 use super::facts;
-use crate::crd::status::{Drift, bounded};
+use crate::crd::status::{Drift, LastOperation, bounded};
 use crate::crd::{ConditionType, InstanceStatus, Reason};
 use crate::decide::conditions::{self, Extra, Verdict};
 use crate::decide::decision::{Decision, Memory, Need, Note, Step, Wake};
-use crate::decide::retry;
-use crate::model::{Detail, Failure, Ledger, Observed};
+use crate::decide::retry::{self, Hold};
+use crate::model::{Detail, Failure, Ledger, Observed, OperationKind};
 
 /// The decision while it is being made.
 pub(super) struct Pass<'a> {
@@ -22,6 +22,9 @@ pub(super) struct Pass<'a> {
     pub notes: Vec<Note>,
     pub drift: Vec<Drift>,
     verdict: Option<Verdict>,
+    /// Operations that ended. They enter the memory only with the status that tells of them: a round that ends
+    /// with a question is decided again from the beginning.
+    ends: Vec<LastOperation>,
 }
 
 impl<'a> Pass<'a> {
@@ -35,6 +38,7 @@ impl<'a> Pass<'a> {
             notes: Vec::new(),
             drift: Vec::new(),
             verdict: None,
+            ends: Vec::new(),
         }
     }
 
@@ -50,6 +54,29 @@ impl<'a> Pass<'a> {
             edit(&mut ledger);
             self.change(ledger);
         }
+    }
+
+    /// The ledger and the finalizer of an object that we manage must be there; `kubectl replace` and a time
+    /// under `Observe` take them away.
+    pub fn keep_tracking(&mut self) {
+        let object = &self.view.object;
+        self.dirty = self.dirty || self.ledger.is_some() && (!object.has_ledger || !object.has_finalizer);
+    }
+
+    /// Notes how an operation ended, in status and memory.
+    pub fn record_end(&mut self, last: LastOperation) {
+        self.ends.push(last.clone());
+        self.status.last_operation = Some(last);
+    }
+
+    /// The last operation of that kind.
+    pub fn last(&self, kind: OperationKind) -> Option<&LastOperation> {
+        self.memory.last(self.status.last_operation.as_ref(), kind)
+    }
+
+    /// Whether that kind is to be left alone for now.
+    pub fn hold(&self, kind: OperationKind) -> Hold {
+        retry::hold(self.last(kind), self.generation(), self.view.now.wall)
     }
 
     pub fn generation(&self) -> i64 {
@@ -147,6 +174,9 @@ impl<'a> Pass<'a> {
     }
 
     fn end(mut self, step: Step, wake: Wake) -> Decision<InstanceStatus> {
+        if !matches!(step, Step::Observe(_)) {
+            self.ends.iter().for_each(|last| self.memory.ended(last));
+        }
         let (step, wake) = match step {
             // Reads change nothing: what is dirty now is found dirty again by the next round.
             Step::Observe(need) => (Step::Observe(need), wake),

@@ -25,6 +25,8 @@ pub struct ObjectFacts {
     pub deleting: bool,
     /// Whether our finalizer is there.
     pub has_finalizer: bool,
+    /// Whether the annotation holds the newest ledger: `kubectl replace` wipes it.
+    pub has_ledger: bool,
     /// The reconcile-requested-at annotation.
     pub reconcile_requested: Option<String>,
 }

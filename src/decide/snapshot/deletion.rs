@@ -7,7 +7,7 @@ use super::pass::Pass;
 use crate::crd::instance::DeletionPolicy;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Call, CallAction, Decision, Need, Step, Wake};
-use crate::decide::retry::{self, Hold};
+use crate::decide::retry::Hold;
 use crate::model::{Observed, OperationKind, OperationResult};
 
 /// Removes, lets go, or says why it waits.
@@ -43,7 +43,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         Observed::Present { at, .. } => at,
     };
     pass.memory.missing_seen = None;
-    let hold = retry::hold(pass.status.last_operation.as_ref(), OperationKind::RemoveSnapshot, pass.generation(), view.now.wall);
+    let hold = pass.hold(OperationKind::RemoveSnapshot);
     match hold {
         Hold::No => {}
         Hold::Backoff(left, words) => {

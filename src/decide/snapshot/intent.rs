@@ -106,12 +106,13 @@ fn unseen(mut pass: Pass<'_>, intent: &Intent, action: ActionId) -> Decision<Sna
     }
     pass.edit(|ledger| ledger.intent = None);
     pass.status.operation = None;
-    pass.status.last_operation = Some(pass.ended(
+    let ended = pass.ended(
         intent.kind,
         Some(action),
         OperationResult::Failed,
         Some("it ended well, but the slot does not show the snapshot".to_owned()),
-    ));
+    );
+        pass.record_end(ended);
     let message = format!("action {action} took the snapshot, but the slot does not show it; it was removed at once, or ITCare's support must look");
     pass.stalled(Reason::SnapshotMissing, message)
 }
@@ -138,8 +139,8 @@ fn bind(mut pass: Pass<'_>, slot: &Slot, action: Option<ActionId>) -> Decision<S
         ledger.expires = expires;
     });
     pass.status.operation = None;
-    pass.status.last_operation =
-        Some(pass.ended(OperationKind::TakeSnapshot, action, OperationResult::Succeeded, None));
+    let ended = pass.ended(OperationKind::TakeSnapshot, action, OperationResult::Succeeded, None);
+        pass.record_end(ended);
     pass.record(slot);
     proceed(pass)
 }
@@ -155,7 +156,8 @@ fn failed(mut pass: Pass<'_>, intent: &Intent, action: ActionId, message: Option
     }
     pass.edit(|ledger| ledger.intent = None);
     pass.status.operation = None;
-    pass.status.last_operation = Some(pass.ended(intent.kind, Some(action), OperationResult::Failed, message));
+    let ended = pass.ended(intent.kind, Some(action), OperationResult::Failed, message);
+        pass.record_end(ended);
     let wake = Wake::After(Duration::ZERO);
     pass.working(Reason::TakingSnapshot, "taking the snapshot failed; trying again", wake)
 }
@@ -169,13 +171,16 @@ fn end_recover(
 ) -> Decision<SnapshotStatus> {
     pass.edit(|ledger| ledger.intent = None);
     pass.status.operation = None;
-    pass.memory.effect_end = pass.memory.effect_end.max(pass.view.now.mono);
+    if action.is_some() {
+        // What was seen before this pass may be from before the recovery.
+        pass.memory.effect_end = pass.memory.effect_end.max(pass.view.pass);
+    }
     if let Some(requested) = intent.request {
         pass.receipt(requested, result, action, message.clone());
     }
     let mut ended = pass.ended(intent.kind, action, result, message);
     ended.failures = None;
-    pass.status.last_operation = Some(ended);
+    pass.record_end(ended);
     proceed(pass)
 }
 
@@ -247,6 +252,5 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
     }
     pass.edit(|ledger| ledger.intent = None);
     pass.status.operation = None;
-    pass.memory.attempt_seen = None;
     proceed(pass)
 }

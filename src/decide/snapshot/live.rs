@@ -37,8 +37,7 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
     }
     let Some(action) = operation.action_id.map(ActionId::new) else {
         // Ambiguous: decided anew a settle time later.
-        let waited = time::since(view.now.wall, operation.submitted_at);
-        let mark = pass.memory.effect_end.max(view.now.mono.saturating_sub(waited)) + view.site.settle;
+        let mark = pass.memory.unclear_since(operation.submitted_at, view.now.mono) + view.site.settle;
         if view.now.mono < mark {
             let wake = Wake::After(mark - view.now.mono);
             return wait(pass.working(Reason::ResolvingOutcome, "the removal got no clear answer; looking again before anything else is sent", wake));
@@ -50,7 +49,6 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
             let wake = Wake::After(view.site.action_interval);
             return wait(pass.working(Reason::ResolvingOutcome, "an action runs on the VM that may be the removal", wake));
         }
-        pass.memory.effect_end = mark;
         pass.status.operation = None;
         return Followed::Over(pass);
     };
@@ -71,8 +69,9 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
             ActionStatus::InProgress | ActionStatus::Other(_) => Followed::Wait(still(pass)),
             ActionStatus::Success => {
                 pass.status.operation = None;
-                pass.memory.effect_end = pass.memory.effect_end.max(view.now.mono);
-                pass.status.last_operation = Some(pass.ended(operation.kind, Some(action), OperationResult::Succeeded, None));
+                pass.memory.effect_end = pass.memory.effect_end.max(view.pass);
+                let ended = pass.ended(operation.kind, Some(action), OperationResult::Succeeded, None);
+        pass.record_end(ended);
                 Followed::Over(pass)
             }
             ActionStatus::Error => {
@@ -83,7 +82,8 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
                     reason: Reason::ActionFailed,
                     message: format!("removing the snapshot failed (action {action}): {}", message.clone().unwrap_or_default()),
                 });
-                pass.status.last_operation = Some(pass.ended(operation.kind, Some(action), OperationResult::Failed, message));
+                let ended = pass.ended(operation.kind, Some(action), OperationResult::Failed, message);
+        pass.record_end(ended);
                 Followed::Over(pass)
             }
         },
@@ -108,23 +108,17 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     }
     let past = expires.is_some_and(|expires| now >= expires);
     let recover = recover_pending(&pass).cloned();
-    let mark = pass.memory.effect_end.max(if past || pass.look_requested() || view.now.mono >= view.slot_due || recover.is_some() {
-        view.pass
-    } else {
-        Duration::ZERO
-    });
-    let read = pass.slot_since(mark);
-    let settled = pass.status.operation.is_none() && !pass.is_dirty() && view.status.observed_generation == Some(pass.generation());
-    if let (Observed::Unknown, true, None, false, false) =
-        (&read, settled && view.now.mono < view.slot_due && !pass.look_requested(), &recover, past, mark > Duration::ZERO && pass.memory.effect_end >= mark)
-    {
-        // At rest: nothing asks for a look before the snapshot's end.
-        let ready = crate::crd::condition::is_true(&view.status.conditions, crate::crd::ConditionType::Ready);
-        if ready {
-            let wake = until_next(&pass, expires);
-            return pass.finish(Step::Nothing, wake);
-        }
+    let due = past
+        || pass.memory.missing_seen.is_some()
+        || pass.look_requested()
+        || view.now.mono >= view.slot_due
+        || recover.is_some();
+    if !due && is_settled(&pass) {
+        let wake = until_next(&pass, expires);
+        return pass.finish(Step::Nothing, wake);
     }
+    let mark = pass.memory.effect_end.max(if due { view.pass } else { Duration::ZERO });
+    let read = pass.slot_since(mark);
     match read {
         Observed::Unknown => pass.observe(Need::Slot(vm), "reading the snapshot"),
         Observed::Present { value: slot, at } if slot.id == id => {
@@ -146,13 +140,21 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
             if at < first + view.site.settle {
                 pass.keep_available();
                 let wake = Wake::After((first + view.site.settle).saturating_sub(view.now.mono).max(Duration::from_millis(10)));
-                pass.memory.effect_end = pass.memory.effect_end.max(first + view.site.settle);
                 let message = format!("the slot of VM {vm} is empty, though snapshot {id} has not expired; looking again");
                 return pass.working(Reason::ProgressingWithRetry, message, wake);
             }
             lost(pass, &id, "the slot is empty")
         }
     }
+}
+
+/// At rest: said so for this generation, nothing runs, nothing is to be written.
+fn is_settled(pass: &Pass<'_>) -> bool {
+    let status = pass.view.status;
+    pass.status.operation.is_none()
+        && !pass.is_dirty()
+        && status.observed_generation == Some(pass.generation())
+        && crate::crd::condition::is_true(&status.conditions, crate::crd::ConditionType::Ready)
 }
 
 fn until_next(pass: &Pass<'_>, expires: Option<jiff::Timestamp>) -> Wake {
@@ -247,7 +249,7 @@ fn present(
     if instance.busy || view.sibling_intent.is_some() {
         return wait(pass, "the recovery waits for another call on the VM".to_owned(), view.site.action_interval);
     }
-    match retry::hold(pass.status.last_operation.as_ref(), OperationKind::Recover, pass.generation(), now) {
+    match pass.hold(OperationKind::Recover) {
         Hold::No => {}
         Hold::Backoff(hold, words) | Hold::Failing(hold, words) | Hold::Refused(hold, words) => {
             return wait(pass, format!("the recovery waits: {words}"), hold);

@@ -55,6 +55,7 @@ fn proceed(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         return pass.held("suspended by spec.suspend: no call is made");
     }
     pass.mark_observed();
+    pass.keep_tracking();
     if pass.ledger.as_ref().is_some_and(|ledger| ledger.snapshot.is_some()) {
         live::decide(pass)
     } else {

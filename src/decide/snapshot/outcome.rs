@@ -5,6 +5,7 @@ use super::view::SnapshotView;
 use crate::crd::status::bounded;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Decision, Outcome, Step, Wake};
+use crate::model::failure::says_http;
 use crate::model::{Failure, FailureClass, InstanceId, Ledger, Moment, OperationKind, OperationResult};
 
 /// The effect of `step` was tried at `now`; `ledger` is the ledger as it is now written.
@@ -56,8 +57,8 @@ pub fn after(
                 return pass.blocked(&transient, &doing);
             }
             let message = bounded(&failure.message, 1024);
-            pass.status.last_operation =
-                Some(pass.ended(kind, None, OperationResult::Refused, Some(message.clone())));
+            let ended = pass.ended(kind, None, OperationResult::Refused, Some(message.clone()));
+        pass.record_end(ended);
             if attempt.is_none() {
                 let text = format!("ITCare refused the {doing}: {message}; reading it again");
                 return pass.working(Reason::ProgressingWithRetry, text, Wake::After(std::time::Duration::ZERO));
@@ -72,7 +73,7 @@ pub fn after(
 
 /// The words for a refused call; the reply's status leads the message.
 pub(super) fn refused_words(kind: OperationKind, vm: InstanceId, message: &str) -> (Reason, String) {
-    if kind == OperationKind::TakeSnapshot && message.contains("409") {
+    if kind == OperationKind::TakeSnapshot && says_http(message, 409) {
         return (Reason::SlotTaken, format!("ITCare refused a snapshot of VM {vm}: {message}; its only slot is taken"));
     }
     (Reason::Rejected, format!("ITCare refused the {kind} of VM {vm}: {message}"))

@@ -7,7 +7,7 @@ use crate::crd::status::{LastOperation, Operation, Receipt, bounded};
 use crate::crd::{ConditionType, Reason, SnapshotStatus};
 use crate::decide::conditions::{self, Extra, Verdict};
 use crate::decide::decision::{Decision, Memory, Need, Note, Step, Wake};
-use crate::decide::retry;
+use crate::decide::retry::{self, Hold};
 use crate::model::{
     ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, Observed, OneShot, OperationKind, OperationResult, Slot, time,
 };
@@ -30,6 +30,9 @@ pub(super) struct Pass<'a> {
     pub memory: Memory,
     pub notes: Vec<Note>,
     verdict: Option<Verdict>,
+    /// Operations that ended. They enter the memory only with the status that tells of them: a round that ends
+    /// with a question is decided again from the beginning.
+    ends: Vec<LastOperation>,
     available: Option<(bool, Reason, String)>,
 }
 
@@ -43,6 +46,7 @@ impl<'a> Pass<'a> {
             memory: view.memory.clone(),
             notes: Vec::new(),
             verdict: None,
+            ends: Vec::new(),
             available: None,
         }
     }
@@ -59,8 +63,30 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// The ledger and the finalizer must be there; `kubectl replace` takes them away.
+    pub fn keep_tracking(&mut self) {
+        let object = &self.view.object;
+        self.dirty = self.dirty || self.ledger.is_some() && (!object.has_ledger || !object.has_finalizer);
+    }
+
     pub fn is_dirty(&self) -> bool {
         self.dirty
+    }
+
+    /// Notes how an operation ended, in status and memory.
+    pub fn record_end(&mut self, last: LastOperation) {
+        self.ends.push(last.clone());
+        self.status.last_operation = Some(last);
+    }
+
+    /// The last operation of that kind.
+    pub fn last(&self, kind: OperationKind) -> Option<&LastOperation> {
+        self.memory.last(self.status.last_operation.as_ref(), kind)
+    }
+
+    /// Whether that kind is to be left alone for now.
+    pub fn hold(&self, kind: OperationKind) -> Hold {
+        retry::hold(self.last(kind), self.generation(), self.view.now.wall)
     }
 
     pub fn generation(&self) -> i64 {
@@ -175,6 +201,9 @@ impl<'a> Pass<'a> {
     }
 
     fn end(mut self, step: Step, wake: Wake) -> Decision<SnapshotStatus> {
+        if !matches!(step, Step::Observe(_)) {
+            self.ends.iter().for_each(|last| self.memory.ended(last));
+        }
         let (step, wake) = match step {
             Step::Nothing if self.dirty => (self.save(), wake),
             Step::Call(_) if self.dirty => (self.save(), Wake::After(Duration::ZERO)),
@@ -218,7 +247,7 @@ impl<'a> Pass<'a> {
     pub fn ended(&self, kind: OperationKind, action: Option<ActionId>, result: OperationResult, message: Option<String>) -> LastOperation {
         if result == OperationResult::Failed {
             return retry::failed(
-                self.view.status.last_operation.as_ref(),
+                self.last(kind),
                 kind,
                 action.map(ActionId::get),
                 message,
@@ -232,6 +261,7 @@ impl<'a> Pass<'a> {
             result,
             finished_at: time::whole_seconds(self.view.now.wall),
             message,
+            state: None,
             failures: None,
             generation: Some(self.generation()),
         }

@@ -6,7 +6,8 @@ use super::pass::Pass;
 use crate::crd::snapshot::{MissingInstancePolicy, SlotPolicy};
 use crate::crd::{ConditionType, Reason, SnapshotStatus, condition};
 use crate::decide::decision::{Decision, Guarded, GuardedCall, Need, Step, Wake};
-use crate::decide::retry::{self, Hold};
+use crate::decide::retry::Hold;
+use crate::model::failure::says_http;
 use crate::model::{InstanceState, Ledger, Observed, OperationKind};
 
 /// Takes the snapshot, or says what it waits for.
@@ -40,7 +41,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         let message = format!("a call on VM {id} is in flight; waiting for its outcome");
         return pass.working(Reason::WaitingForInstance, message, Wake::After(view.site.action_interval));
     }
-    match retry::hold(view.status.last_operation.as_ref(), OperationKind::TakeSnapshot, pass.generation(), view.now.wall) {
+    match pass.hold(OperationKind::TakeSnapshot) {
         Hold::No => {}
         Hold::Backoff(left, message) => {
             return pass.working(Reason::TakingSnapshot, format!("taking the snapshot failed: {message}; trying again"), Wake::After(left));
@@ -49,7 +50,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
             let text = format!("taking a snapshot of {} failed three times: {message}; ask ITCare's support", instance.name);
             return pass.stalled_until(Reason::ActionFailed, text, Wake::After(left));
         }
-        Hold::Refused(left, message) if !message.contains("409") => {
+        Hold::Refused(left, message) if !says_http(&message, 409) => {
             let text = format!("ITCare refused a snapshot of {}: {message}", instance.name);
             return pass.stalled_until(Reason::Rejected, text, Wake::After(left));
         }

@@ -1,0 +1,234 @@
+//! When a VM is created, and when not (DESIGN 5.2, 5.6; creation of one that does not exist yet).
+
+use itcare_operator::crd::instance::AdoptionPolicy;
+use itcare_operator::decide::decision::{Guarded, GuardedCall, Need};
+use itcare_operator::decide::instance::Claim;
+use itcare_operator::decide::{Step, Wake};
+use itcare_operator::model::{
+    AccountId, FailureClass, InstanceState, Listed, ObjectKey, Observed, OperationKind, OperationResult, ServiceId,
+};
+
+use crate::fixture::{
+    Case, NOW, Row, action, ended, message, new_ledger, says, seconds, site, table, twin, wall_at,
+};
+
+const ROWS: &[Row] = &[
+    ("nothing of that name exists or runs: it is created", |_| {}, "send Create"),
+    ("the list is not known yet", |case| case.cloud.named = Observed::Unknown, "read list"),
+    (
+        "the list is older than the observe interval",
+        |case| case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(61) },
+        "read list",
+    ),
+    (
+        "the list was asked for before our last effect on the name ended",
+        |case| {
+            case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(2) };
+            case.memory.effect_end = NOW - seconds(1);
+        },
+        "read list",
+    ),
+    ("the running actions are not known yet", |case| case.cloud.running = Observed::Unknown, "read running"),
+    (
+        "the running actions were asked for too long ago",
+        |case| case.cloud.running = Observed::Present { value: Vec::new(), at: NOW - seconds(6) },
+        "read running",
+    ),
+    (
+        "the list cannot be read",
+        |case| {
+            case.cloud.named = Observed::Unknown;
+            case.failed(Need::List { service: ServiceId::new(13), since: NOW }, FailureClass::Transient, Some(502));
+        },
+        "Working ProgressingWithRetry",
+    ),
+    (
+        "the running actions cannot be read",
+        |case| {
+            case.cloud.running = Observed::Unknown;
+            case.failed(Need::Running { since: NOW }, FailureClass::Throttled(Some(seconds(30))), Some(429));
+        },
+        "Working Throttled",
+    ),
+    ("an action runs on that name", |case| case.runs(&[action()]), "Working ForeignActionInProgress"),
+    (
+        "a VM of that name is there",
+        |case| case.cloud.named = Observed::Present { value: vec![twin()], at: NOW },
+        "Stalled NameTaken",
+    ),
+    (
+        "a VM of that name in a state that nobody knows is there all the same",
+        |case| {
+            let item = Listed { state: InstanceState::Other("CREATING".to_owned()), ..twin() };
+            case.cloud.named = Observed::Present { value: vec![item], at: NOW };
+        },
+        "Stalled NameTaken",
+    ),
+    (
+        "what is left of a removed VM of that name is no hindrance",
+        |case| {
+            let item = Listed { state: InstanceState::Removed, ..twin() };
+            case.cloud.named = Observed::Present { value: vec![item], at: NOW };
+        },
+        "send Create",
+    ),
+    (
+        "two VMs of that name, and the policy is to take none over",
+        |case| {
+            let other = Listed { id: crate::fixture::VM, ..twin() };
+            case.cloud.named = Observed::Present { value: vec![twin(), other], at: NOW };
+        },
+        "Stalled NameTaken",
+    ),
+    (
+        "two VMs of that name, and the policy is to adopt",
+        |case| {
+            case.spec.adoption_policy = AdoptionPolicy::ByName;
+            let other = Listed { id: crate::fixture::VM, ..twin() };
+            case.cloud.named = Observed::Present { value: vec![twin(), other], at: NOW };
+        },
+        "Stalled Ambiguous",
+    ),
+    ("a suspended object makes no call", |case| case.spec.suspend = true, "Ready ProgressingWithRetry"),
+    ("a namespace that may not use the service", |case| case.allowed = false, "Stalled ServiceNotAllowed"),
+    (
+        "another object holds the claim on the name",
+        |case| case.claim = Claim::LostTo(ObjectKey::new("shop", "older")),
+        "Stalled Conflict",
+    ),
+    ("an object on its way out is let go", |case| {
+        case.object.has_finalizer = true;
+        case.deletes();
+    }, "let go"),
+    (
+        "an object on its way out without our finalizer is none of our business",
+        |case| case.deletes(),
+        "nothing",
+    ),
+    (
+        "it was refused a minute ago, and the spec is the same",
+        |case| case.operated(OperationKind::Create, OperationResult::Refused, 60),
+        "Stalled Rejected",
+    ),
+    (
+        "it was refused, and the spec was corrected",
+        |case| {
+            case.operated(OperationKind::Create, OperationResult::Refused, 60);
+            case.edits(|spec| spec.platform = Some("deb13".to_owned()));
+        },
+        "send Create",
+    ),
+    (
+        "it was refused long enough ago to ask once more",
+        |case| case.operated(OperationKind::Create, OperationResult::Refused, 601),
+        "send Create",
+    ),
+    (
+        "it failed a moment ago",
+        |case| case.operated(OperationKind::Create, OperationResult::Failed, 1),
+        "Working Creating",
+    ),
+    (
+        "it failed a while ago",
+        |case| case.operated(OperationKind::Create, OperationResult::Failed, 30),
+        "send Create",
+    ),
+    (
+        "it failed three times",
+        |case| {
+            case.operated(OperationKind::Create, OperationResult::Failed, 60);
+            case.status.last_operation.as_mut().expect("one").failures = Some(3);
+        },
+        "Stalled ActionFailed",
+    ),
+    (
+        "a fresh look was asked for: the list must be of this pass",
+        |case| {
+            case.object.reconcile_requested = Some("now".to_owned());
+            case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(2) };
+        },
+        "read list",
+    ),
+];
+
+#[test]
+fn a_vm_is_created_only_when_nothing_of_its_name_exists_or_runs() {
+    table(Case::fresh, ROWS);
+}
+
+#[test]
+fn the_first_call_carries_a_first_ledger_that_owns_nothing() {
+    let Step::Guarded(Guarded { ledger, request, call }) = Case::fresh().next().step else { panic!("no creation") };
+    assert_eq!(*ledger, new_ledger(), "the intent itself is added when it is sent");
+    assert_eq!(request, None);
+    assert!(matches!(call, GuardedCall::Create(request) if request.spec == crate::fixture::spec()));
+}
+
+#[test]
+fn a_name_that_was_refused_as_taken_stays_taken_while_it_waits() {
+    // DESIGN 7: 409 on create is a name taken. The VM may be in a service that we do not list.
+    let mut case = Case::fresh();
+    case.operated(OperationKind::Create, OperationResult::Refused, 60);
+    case.status.last_operation.as_mut().expect("one").message = Some("409 the name is in use".to_owned());
+    assert_eq!(case.says(), "Stalled NameTaken");
+}
+
+#[test]
+fn a_taken_name_is_told_with_the_id_and_both_ways_to_adopt_it() {
+    let mut case = Case::fresh();
+    case.cloud.named = Observed::Present { value: vec![twin()], at: NOW };
+    let text = message(&case.next());
+    for words in ["5220150", "spec.instanceId: 5220150", "adoptionPolicy: ByName"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn waiting_for_somebody_says_whose_action_it_is() {
+    let mut case = Case::fresh();
+    let mut foreign = action();
+    foreign.submitted_by = Some("alice".to_owned());
+    foreign.process = Some("vm_build".to_owned());
+    case.runs(&[foreign]);
+    let decision = case.next();
+    assert!(message(&decision).contains("alice") && message(&decision).contains("vm_build"));
+    assert_eq!(decision.wake, Wake::After(site().action_interval));
+}
+
+#[test]
+fn a_creation_under_a_changed_account_waits_until_another_vm_of_the_service_reads_right() {
+    // DESIGN 5.6: the wrong account sees no VM at all, also not the one that is there.
+    let mut case = Case::fresh();
+    let ledger = case.ledger();
+    ledger.seq = 3;
+    ledger.account = AccountId::new("another account");
+    case.cloud.missing_is_evidence = false;
+    let decision = case.next();
+    assert!(says(&decision).starts_with("Stalled"), "{}", says(&decision));
+
+    case.cloud.missing_is_evidence = true;
+    assert_eq!(case.says(), "send Create");
+    assert_eq!(crate::fixture::saved(&case.next()).account, site().account);
+}
+
+#[test]
+fn a_failed_action_that_left_nothing_is_followed_by_a_new_creation_with_backoff() {
+    let mut case = Case::fresh();
+    case.intends(OperationKind::Create);
+    case.operates(OperationKind::Create, Some(crate::fixture::ACTION));
+    case.read(ended(itcare_operator::model::ActionStatus::Error));
+    for failures in 1..=3 {
+        let decision = case.next();
+        assert_eq!(says(&decision), "save", "the intent is cleared");
+        case.write(&decision);
+        let last = case.status.last_operation.clone().expect("the failure is told");
+        assert_eq!((last.failures, last.finished_at), (Some(failures), wall_at(0)));
+        let expected = if failures < 3 { "Working Creating" } else { "Stalled ActionFailed" };
+        assert_eq!(case.says(), expected);
+        if let Wake::After(wait) = case.next().wake {
+            assert!(wait >= seconds(8), "the {failures}. failure waits {wait:?}");
+        }
+        case.intends(OperationKind::Create);
+        case.operates(OperationKind::Create, Some(crate::fixture::ACTION));
+    }
+}

@@ -1,0 +1,195 @@
+//! Deletion in every phase, and during every outage.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use itcare_sim::{Fault, FaultKind, Match, Operation};
+use serde_json::json;
+
+use crate::support::{World, manifest};
+
+#[tokio::test(start_paused = true)]
+async fn deleting_at_any_moment_of_a_creation_leaves_nothing() {
+    for lax in [false, true] {
+        for moment in (0..8000).step_by(200) {
+            let world = if lax { World::lax() } else { World::new() };
+            let _operator = world.start();
+            world.apply(manifest::instance("web"));
+            world.pass(Duration::from_millis(moment)).await;
+            world.delete("web");
+            world.until_gone("itcareinstances", "web").await;
+            world.quiet().await;
+            let report = world.sim.report();
+            assert!(report.leftovers.is_empty(), "deleted after {moment} ms: {:?}\n{}", report.leftovers, world.tail());
+            assert!(report.created <= 1);
+            world.audit();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_while_the_creations_answer_is_lost_leaves_nothing() {
+    for kind in [
+        FaultKind::DropAfter,
+        FaultKind::DropBefore,
+        FaultKind::HangForever { effect: true },
+        FaultKind::DelayedEffect { after: Duration::from_secs(60), hang: true },
+    ] {
+        let world = World::lax();
+        world.sim.inject(Fault::once(Match::operation(Operation::Create), kind.clone()));
+        let operator = world.start();
+        world.apply(manifest::instance("web"));
+        world.pass(Duration::from_secs(3)).await;
+        world.delete("web");
+        world.pass(Duration::from_secs(3)).await;
+        operator.kill();
+        let _operator = world.start();
+        world.until_gone("itcareinstances", "web").await;
+        world.quiet().await;
+        assert!(world.sim.report().leftovers.is_empty(), "{kind:?}:\n{}", world.tail());
+        assert_eq!(world.count(Operation::Create), 1, "{kind:?}");
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_moment_of_a_deletion_deletes_once_and_wholly() {
+    for moment in (0..12_000).step_by(250) {
+        let world = World::new();
+        let operator = world.start();
+        world.apply(manifest::instance("web"));
+        world.until_reason("web", "Running").await;
+        world.delete("web");
+        world.pass(Duration::from_millis(moment)).await;
+        operator.kill();
+        let _operator = world.start();
+        world.until_gone("itcareinstances", "web").await;
+        world.quiet().await;
+        assert!(world.sim.report().leftovers.is_empty(), "killed after {moment} ms");
+        let deletes = world.sim.journal().iter().filter(|entry| entry.operation == Operation::Delete && entry.effect).count();
+        assert_eq!(deletes, 1);
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_outage_lets_an_object_go_before_its_vm() {
+    let all = |code| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect: false };
+    for (name, kind) in [
+        ("no connection", FaultKind::DropBefore),
+        ("500 for all", all(500)),
+        ("401 for all", all(401)),
+        ("403 for all", all(403)),
+        ("404 for all", all(404)),
+        ("empty lists and 404", FaultKind::NotFound),
+        ("pages in HTML", FaultKind::Html { code: 200, effect: false }),
+    ] {
+        for many in [1, 3] {
+            let world = World::new();
+            let operator = world.start();
+            for number in 0..many {
+                world.apply(manifest::instance(&format!("web{number}")));
+            }
+            for number in 0..many {
+                world.until_reason(&format!("web{number}"), "Running").await;
+            }
+            world.sim.inject(Fault::always(Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() }, kind.clone()));
+            for number in 0..many {
+                world.delete(&format!("web{number}"));
+            }
+            world.pass(Duration::from_secs(1800)).await;
+            // A restart in the middle must not forget what it was waiting for.
+            operator.kill();
+            let _operator = world.start();
+            world.pass(Duration::from_secs(1800)).await;
+            for number in 0..many {
+                assert!(!world.is_gone("itcareinstances", &format!("web{number}")), "{name}: let go early\n{}", world.tail());
+            }
+            world.sim.clear_faults();
+            for number in 0..many {
+                world.until_gone("itcareinstances", &format!("web{number}")).await;
+            }
+            world.quiet().await;
+            assert!(world.sim.report().leftovers.is_empty(), "{name}");
+            world.audit();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_another_account_everything_is_404_and_nothing_is_let_go() {
+    let world = World::new();
+    world.sim.accounts(|accounts| {
+        accounts.list.push(itcare_sim::Account {
+            client_id: "other-sa".to_owned(),
+            services: Some([15].into_iter().collect()),
+            ..itcare_sim::Account::default()
+        });
+    });
+    let operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    operator.kill();
+    let mut other = world.setup.clone();
+    other.client_id = "other-sa".to_owned();
+    let operator = world.start_with(&other);
+    world.delete("web");
+    world.until("web", "blocked", |seen| seen.is_stalled("DeletionBlocked")).await;
+    world.pass(Duration::from_secs(3600)).await;
+    assert!(!world.is_gone("itcareinstances", "web"));
+    operator.kill();
+    let _operator = world.start();
+    world.until_gone("itcareinstances", "web").await;
+    assert!(world.sim.report().leftovers.is_empty());
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_is_gone_already_is_let_go_after_two_looks_and_a_list() {
+    for leftover in [false, true] {
+        let world = World::new();
+        world.sim.quirks(|quirks| quirks.removed_leftovers = leftover);
+        let _operator = world.start();
+        world.apply(manifest::instance("web"));
+        world.until_reason("web", "Running").await;
+        world.sim.edit(world.instance("web").id(), |vm| vm.live = false);
+        world.delete("web");
+        world.until_gone("itcareinstances", "web").await;
+        assert_eq!(world.change_words(), [Operation::Create]);
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retain_keeps_the_vm_and_an_unborn_one_needs_no_call() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::with("web", json!({"deletionPolicy": "Retain"})));
+    world.until_reason("web", "Running").await;
+    world.delete("web");
+    world.until_gone("itcareinstances", "web").await;
+    assert_eq!(world.sim.report().leftovers.len(), 1);
+    world.sim.clear_journal();
+    world.apply(manifest::with("db", json!({"platform": "amiga"})));
+    world.until("db", "rejected", |seen| seen.is_stalled("Rejected")).await;
+    world.delete("db");
+    world.until_gone("itcareinstances", "db").await;
+    assert_eq!(world.change_words(), [Operation::Create]);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_the_right_to_delete_says_so_and_waits() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.sim.accounts(|accounts| accounts.list[0].profile = itcare_sim::Profile::Operator);
+    world.delete("web");
+    world.until("web", "denied", |seen| seen.is_stalled("PermissionDenied")).await;
+    assert!(world.instance("web").message().contains("POW"), "{:?}", world.instance("web"));
+    world.sim.accounts(|accounts| accounts.list[0].profile = itcare_sim::Profile::Power);
+    world.until_gone("itcareinstances", "web").await;
+    assert!(world.sim.report().leftovers.is_empty());
+    world.audit();
+}

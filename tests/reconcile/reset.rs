@@ -1,0 +1,166 @@
+//! The one-shot reset: at most once for each request, whatever happens.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use itcare_sim::{Fault, FaultKind, Match, Operation};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::{World, manifest};
+
+async fn running() -> World {
+    let world = World::new();
+    world.apply(manifest::instance("web"));
+    world
+}
+
+/// A request made this long from now.
+fn at(world: &World, ahead: i64) -> Timestamp {
+    Timestamp::from_second(world.now().as_second() + ahead).expect("a time")
+}
+
+fn resets(world: &World) -> u32 {
+    world.sim.instance(world.instance("web").id()).expect("it is there").resets
+}
+
+fn receipt(world: &World) -> Value {
+    world.instance("web").status()["handledRequests"]["reset"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_runs_once_for_each_request() {
+    let world = running().await;
+    let _operator = world.start();
+    world.until_reason("web", "Running").await;
+    world.pass(Duration::from_secs(900)).await;
+    for round in 1..=2 {
+        let requested = at(&world, 0);
+        world.patch("web", json!({"reset": {"requestedAt": requested, "comment": "it hangs"}}));
+        world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"]["requestedAt"] == json!(requested)).await;
+        world.quiet().await;
+        assert_eq!(resets(&world), round);
+        assert_eq!(receipt(&world)["result"], "Succeeded");
+        assert!(world.instance("web").is_ready());
+    }
+    // An older value, and taking it away, do nothing.
+    world.patch("web", json!({"reset": {"requestedAt": at(&world, -1200)}}));
+    world.quiet().await;
+    world.patch("web", json!({"reset": null}));
+    world.quiet().await;
+    assert_eq!(resets(&world), 2);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_never_runs_twice_and_says_when_nobody_knows() {
+    let status = |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
+    for (name, kind, most) in [
+        ("lost reply", FaultKind::DropAfter, 1),
+        ("reset before", FaultKind::DropBefore, 0),
+        ("time-out with effect", FaultKind::HangForever { effect: true }, 1),
+        ("time-out without", FaultKind::HangForever { effect: false }, 0),
+        ("late effect", FaultKind::DelayedEffect { after: Duration::from_secs(60), hang: true }, 1),
+        ("500 with effect", status(500, true), 1),
+        ("500 without", status(500, false), 0),
+        ("truncated", FaultKind::Truncate, 1),
+        ("the action vanishes", FaultKind::ActionVanishes, 1),
+        ("the action fails", FaultKind::ActionFails("no".to_owned()), 0),
+    ] {
+        let world = running().await;
+        let _operator = world.start();
+        world.until_reason("web", "Running").await;
+        world.sim.inject(Fault::once(Match::operation(Operation::Reset), kind));
+        world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
+        world.until("web", &format!("receipt after {name}"), |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+        world.quiet().await;
+        assert_eq!(world.count(Operation::Reset), 1, "{name}:\n{}", world.tail());
+        assert_eq!(resets(&world), most, "{name}");
+        let result = receipt(&world)["result"].clone();
+        assert!(result == "OutcomeUnknown" || result == "Succeeded" || result == "Failed", "{name}: {result}");
+        if most == 0 {
+            assert_ne!(result, "Succeeded", "{name}");
+        }
+        assert!(world.instance("web").is_ready(), "{name}: {:?}", world.instance("web"));
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_moment_of_a_reset_runs_it_at_most_once() {
+    for moment in (0..3000).step_by(20) {
+        let world = running().await;
+        let operator = world.start();
+        world.until_reason("web", "Running").await;
+        world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
+        world.pass(Duration::from_millis(moment)).await;
+        operator.kill();
+        let _operator = world.start();
+        world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+        world.quiet().await;
+        assert!(resets(&world) <= 1, "killed after {moment} ms:\n{}", world.tail());
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_refused_is_tried_until_its_end_and_then_told() {
+    let world = running().await;
+    let _operator = world.start();
+    world.until_reason("web", "Running").await;
+    let refuse = FaultKind::Status { code: 422, body: String::new(), headers: BTreeMap::new(), effect: false };
+    world.sim.inject(Fault::always(Match::operation(Operation::Reset), refuse));
+    world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
+    world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+    assert_eq!(receipt(&world)["result"], "Refused");
+    assert_eq!(resets(&world), 0);
+    world.quiet().await;
+    assert!(world.instance("web").is_ready());
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_waits_for_a_running_vm_and_holds_nothing_back() {
+    let world = World::new();
+    world.apply(manifest::with("web", json!({"powerState": "Stopped"})));
+    let _operator = world.start();
+    world.until_reason("web", "Stopped").await;
+    world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}, "size": "4cpu8gb"}));
+    world.until("web", "resized", |seen| seen.status()["size"] == "4cpu8gb" && seen.is_ready()).await;
+    assert_eq!(resets(&world), 0);
+    world.patch("web", json!({"powerState": "Running"}));
+    world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+    world.quiet().await;
+    assert_eq!(resets(&world), 1);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_from_the_past_and_the_future_do_not_run_now() {
+    let world = running().await;
+    let _operator = world.start();
+    world.until_reason("web", "Running").await;
+    world.pass(Duration::from_secs(3 * 3600)).await;
+    world.patch("web", json!({"reset": {"requestedAt": at(&world, -2 * 3600)}}));
+    world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+    assert_eq!(receipt(&world)["result"], "Expired");
+    let later = at(&world, 3600);
+    world.patch("web", json!({"reset": {"requestedAt": later}}));
+    world.pass(Duration::from_secs(1800)).await;
+    assert_eq!(resets(&world), 0);
+    assert_ne!(receipt(&world)["requestedAt"], json!(later), "no receipt before its time");
+    world.pass(Duration::from_secs(1800)).await;
+    assert_eq!(resets(&world), 1);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_the_manifest_of_a_new_object_is_older_than_the_object() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::with("web", json!({"reset": {"requestedAt": at(&world, -30)}})));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    assert_eq!(resets(&world), 0);
+    world.audit();
+}

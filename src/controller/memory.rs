@@ -18,10 +18,18 @@ struct Entry<K: Kind> {
     latest: Option<Arc<Record<K>>>,
     /// Notes told already: an Event is for a change, not for a pass.
     told: Vec<String>,
+    /// What the last pass decided upon, and until when that stands; `None` = the object must be looked at.
+    rest: Option<Rest>,
     /// Passes in a row that asked to run again at once.
     hot: u32,
     /// Failures of ours (API server) in a row.
     errors: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Rest {
+    basis: u64,
+    until: Option<Duration>,
 }
 
 impl<K: Kind> Default for Objects<K> {
@@ -38,6 +46,7 @@ impl<K: Kind> Objects<K> {
             memory: Memory::default(),
             latest: None,
             told: Vec::new(),
+            rest: None,
             hot: 0,
             errors: 0,
         };
@@ -74,6 +83,39 @@ impl<K: Kind> Objects<K> {
     pub fn wrote(&self, key: &ObjectKey, record: Arc<Record<K>>) {
         let uid = record.metadata.uid.clone().unwrap_or_default();
         self.with(key, &uid, |entry| entry.latest = Some(record));
+    }
+
+    /// A pass ended: as long as the object is what it decided upon, nothing is due before `until` (on the
+    /// monotonic clock; `None` = before something changes). Our own writes come back as events, and an event
+    /// would cut every wait short.
+    pub fn rest(&self, key: &ObjectKey, uid: &str, basis: u64, until: Option<Duration>) {
+        self.with(key, uid, |entry| entry.rest = Some(Rest { basis, until }));
+    }
+
+    /// Whether the object may rest on, and for how long (`None` = until something changes).
+    pub fn resting(&self, key: &ObjectKey, uid: &str, basis: u64, now: Duration) -> Option<Option<Duration>> {
+        self.with(key, uid, |entry| {
+            let rest = entry.rest.as_ref().filter(|rest| rest.basis == basis)?;
+            match rest.until {
+                None => Some(None),
+                Some(until) if until > now => Some(Some(until - now)),
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// Something that the object does not show has changed: it must be looked at.
+    pub fn wake(&self, key: &ObjectKey) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = all.get_mut(key) {
+            entry.rest = None;
+        }
+    }
+
+    /// All must be looked at.
+    pub fn wake_all(&self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values_mut().for_each(|entry| entry.rest = None);
     }
 
     /// Whether a note is new.
@@ -171,6 +213,11 @@ impl Machines {
     /// A VM is gone or not ours any more.
     pub fn drop_detail(&self, id: InstanceId) {
         self.details.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// Forgets what was seen: another process may have led since.
+    pub fn forget_details(&self) {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The lock of a VM, by its name: there may be no id yet.

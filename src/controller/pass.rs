@@ -45,29 +45,68 @@ pub async fn reconcile<K: Subject>(cached: Arc<Record<K>>, context: Arc<Context>
     if !context.may_act() {
         return Ok(Action::await_change());
     }
+    let uid = cached.metadata.uid.clone().unwrap_or_default();
+    let newest = K::objects(&context).newest(&key, Arc::clone(&cached));
+    if let Some(rest) = K::objects(&context).resting(&key, &uid, basis(&newest), context.now().mono) {
+        return Ok(rest.map_or_else(Action::await_change, Action::requeue));
+    }
     let _slot = tokio::select! {
         slot = Arc::clone(&context.slots).acquire_owned() => slot,
         () = context.stop.cancelled() => return Ok(Action::await_change()),
     };
     let started = context.now().mono;
-    let uid = cached.metadata.uid.clone().unwrap_or_default();
     let result = pass::<K>(&context, &key, cached).await;
     let word = match &result {
         Ok(_) => "ok",
         Err(_) => "error",
     };
     context.meter.pass(record::controller::<K>(), word, context.now().mono.saturating_sub(started));
-    let wake = result.map_err(|error| PassError::Kube(Box::new(error)))?;
-    K::objects(&context).succeeded(&key, &uid);
-    Ok(match wake {
-        Wake::OnChange => Action::await_change(),
+    let Ended { wake, basis } = result.map_err(|error| PassError::Kube(Box::new(error)))?;
+    let objects = K::objects(&context);
+    objects.succeeded(&key, &uid);
+    let wait = match wake {
+        Wake::OnChange => None,
         Wake::After(wait) => {
-            let wait = K::objects(&context).cool(&key, &uid, wait);
+            let wait = objects.cool(&key, &uid, wait);
             // Short waits follow actions and must be prompt; long ones are spread.
             let long = wait > Duration::from_secs(20);
-            Action::requeue(if long { context.chance.jitter(wait) } else { wait })
+            Some(if long { context.chance.jitter(wait) } else { wait })
         }
-    })
+    };
+    if let Some(basis) = basis {
+        objects.rest(&key, &uid, basis, wait.map(|wait| context.now().mono + wait));
+    }
+    Ok(wait.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// How a pass ended: when to look again, and what it decided upon (`None` = it must be decided anew).
+struct Ended {
+    wake: Wake,
+    basis: Option<u64>,
+}
+
+impl Ended {
+    fn undecided(wake: Wake) -> Self {
+        Self { wake, basis: None }
+    }
+}
+
+/// What of an object a decision depends on, as one number. Status is not in it: we alone write it.
+fn basis<K: Subject>(record: &Record<K>) -> u64 {
+    let metadata = &record.metadata;
+    let mut hasher = std::hash::DefaultHasher::new();
+    std::hash::Hash::hash(
+        &(
+            &metadata.uid,
+            metadata.generation,
+            metadata.deletion_timestamp.is_some(),
+            record.has_finalizer(),
+            record.annotation(crate::crd::LEDGER_ANNOTATION),
+            record.annotation(crate::crd::RECONCILE_ANNOTATION),
+        ),
+        &mut hasher,
+    );
+    std::hash::Hasher::finish(&hasher)
 }
 
 /// When to try again after the API server failed.
@@ -79,30 +118,34 @@ pub fn retry<K: Subject>(record: Arc<Record<K>>, error: &PassError, context: Arc
     Action::requeue(context.chance.jitter(crate::decide::retry::backoff(failures)))
 }
 
-async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record<K>>) -> Result<Wake, kube::Error> {
+async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record<K>>) -> Result<Ended, kube::Error> {
     let newest = K::objects(context).newest(key, Arc::clone(&cached));
     if let Err(why) = &newest.spec {
         return undecodable(context, key, &newest, why).await;
     }
     // Both controllers take the VM's lock, so its facts cannot change under a pass of ours.
-    let Some((_, machine)) = gather::start::<K>(context, Arc::clone(&newest)) else { return Ok(Wake::OnChange) };
+    let Some((_, machine)) = gather::start::<K>(context, Arc::clone(&newest)) else {
+        return Ok(Ended::undecided(Wake::OnChange));
+    };
     let lock = machine.as_ref().map(|machine| context.machines.lock(machine.service, &machine.name));
     let _locked = match &lock {
         Some(lock) => Some(lock.lock().await),
         None => None,
     };
     let newest = K::objects(context).newest(key, cached);
-    let Some((mut gathered, machine)) = gather::start::<K>(context, newest) else { return Ok(Wake::OnChange) };
+    let Some((mut gathered, machine)) = gather::start::<K>(context, newest) else {
+        return Ok(Ended::undecided(Wake::OnChange));
+    };
     let decided = tokio::select! {
         decision = decide(context, &mut gathered, machine.as_ref()) => Some(decision),
         // Reads change nothing: they may be dropped at any point, also while they wait out a pause.
         () = context.stop.cancelled() => None,
     };
-    let Some(decision) = decided else { return Ok(Wake::OnChange) };
+    let Some(decision) = decided else { return Ok(Ended::undecided(Wake::OnChange)) };
     if let Step::Observe(need) = &decision.step {
         tracing::warn!(need = ?need, "a pass asked for too many reads; it goes on later");
         K::objects(context).remember(key, &gathered.object.uid, decision.memory);
-        return Ok(Wake::After(context.settings.action_interval));
+        return Ok(Ended::undecided(Wake::After(context.settings.action_interval)));
     }
     let acted = act::act(context, &gathered, machine.as_ref(), &decision.step).await?;
     let decision = match acted {
@@ -114,11 +157,18 @@ async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record
         }
         Acted::Lost => {
             K::objects(context).remember(key, &gathered.object.uid, decision.memory);
-            return Ok(Wake::After(Duration::ZERO));
+            return Ok(Ended::undecided(Wake::After(Duration::ZERO)));
         }
-        Acted::NotLeading => return Ok(Wake::OnChange),
+        Acted::NotLeading => return Ok(Ended::undecided(Wake::OnChange)),
     };
-    conclude(context, key, &gathered, decision).await
+    // What was decided upon is the object as it was gathered, with our own writes on top. The status write
+    // that follows may return somebody else's change with it, which no decision has seen yet.
+    let basis = basis(&K::objects(context).newest(key, Arc::clone(&gathered.record)));
+    if K::followed(&gathered.status).is_some() && K::followed(&decision.status).is_none() {
+        K::operation_ended(context, machine.as_ref());
+    }
+    let wake = conclude(context, key, &gathered, decision).await?;
+    Ok(Ended { wake, basis: Some(basis) })
 }
 
 /// Asks the core, and reads what it lacks, until it has decided.
@@ -169,7 +219,7 @@ async fn undecodable<K: Subject>(
     key: &ObjectKey,
     record: &Arc<Record<K>>,
     why: &str,
-) -> Result<Wake, kube::Error> {
+) -> Result<Ended, kube::Error> {
     let old = record.status();
     let generation = record.metadata.generation.unwrap_or_default();
     let message = format!("spec cannot be decoded: {why}; correct the field, or apply the CRDs of this operator's version");
@@ -189,5 +239,5 @@ async fn undecodable<K: Subject>(
         let written = api.patch_status(&key.name, &parameters, &kube::api::Patch::Apply(&body)).await?;
         K::objects(context).wrote(key, Arc::new(written));
     }
-    Ok(Wake::OnChange)
+    Ok(Ended { wake: Wake::OnChange, basis: Some(basis(record)) })
 }

@@ -40,12 +40,14 @@ pub fn wakes() -> (Waker, Wakes) {
 }
 
 impl Waker {
-    fn wake(&self, affected: Affected) {
+    fn wake(&self, context: &Context, affected: Affected) {
         // A closed channel means shutdown.
         for key in affected.instances {
+            context.instances.wake(&key);
             let _ = self.instances.send(key);
         }
         for key in affected.snapshots {
+            context.snapshots.wake(&key);
             let _ = self.snapshots.send(key);
         }
     }
@@ -65,11 +67,11 @@ pub async fn run(
         let (context, waker) = (Arc::clone(&context), waker.clone());
         move |event: &watcher::Event<Record<ITCareInstance>>| match event {
             watcher::Event::Apply(record) | watcher::Event::InitApply(record) => {
-                waker.wake(context.registry.apply_instance(record));
+                waker.wake(&context, context.registry.apply_instance(record));
             }
             watcher::Event::Delete(record) => {
                 if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
-                    waker.wake(context.registry.forget_instance(&key));
+                    waker.wake(&context, context.registry.forget_instance(&key));
                     context.instances.forget(&key);
                 }
             }
@@ -80,11 +82,11 @@ pub async fn run(
         let (context, waker) = (Arc::clone(&context), waker.clone());
         move |event: &watcher::Event<Record<ITCareSnapshot>>| match event {
             watcher::Event::Apply(record) | watcher::Event::InitApply(record) => {
-                waker.wake(context.registry.apply_snapshot(record));
+                waker.wake(&context, context.registry.apply_snapshot(record));
             }
             watcher::Event::Delete(record) => {
                 if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
-                    waker.wake(context.registry.forget_snapshot(&key));
+                    waker.wake(&context, context.registry.forget_snapshot(&key));
                     context.snapshots.forget(&key);
                 }
             }
@@ -154,7 +156,7 @@ async fn follow(context: Arc<Context>, waker: Waker, mut changes: mpsc::Unbounde
                 items.iter().flat_map(|(id, name)| context.registry.interested(service, *id, name)).collect()
             }
         };
-        waker.wake(Affected { instances: keys, snapshots: Vec::new() });
+        waker.wake(&context, Affected { instances: keys, snapshots: Vec::new() });
     }
     std::future::pending::<()>().await;
 }
@@ -236,17 +238,19 @@ async fn drive<K: Subject>(
         Some((ObjectRef::<Record<K>>::new(&key.name).within(&key.namespace), wakes))
     });
     // Becoming the leader, and the caches being complete, are reasons to look at everything once.
-    let mut gate = context.gate.clone();
     let ready = synced.clone();
-    let begin = futures::stream::unfold((gate.clone(), ready.clone(), true), |(mut gate, ready, first)| async move {
+    let reigns = (context.gate.clone(), ready.clone(), Arc::clone(context), true);
+    let begin = futures::stream::unfold(reigns, |(mut gate, ready, context, first)| async move {
         ready.cancelled().await;
         if !first {
             gate.closed().await;
         }
         gate.opened().await;
-        Some(((), (gate, ready, false)))
+        // Whoever led meanwhile may have changed anything.
+        context.machines.forget_details();
+        K::objects(&context).wake_all();
+        Some(((), (gate, ready, context, false)))
     });
-    let _ = &mut gate;
     let predicate = changed_for_us::<K>();
     let triggers = events.filter(move |event| {
         let keep = match event {

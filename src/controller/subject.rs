@@ -76,6 +76,8 @@ pub trait Subject: Kind + Sized {
     fn conditions(status: &Self::Status) -> &[crate::crd::Condition];
     /// The id of the action that it follows, with its kind.
     fn followed(status: &Self::Status) -> Option<&crate::crd::status::Operation>;
+    /// An operation ended in this pass.
+    fn operation_ended(context: &Context, machine: Option<&Machine>);
     /// The status of an object whose spec cannot be decoded.
     fn undecodable(status: &Self::Status, conditions: Vec<crate::crd::Condition>, generation: i64) -> Self::Status;
 }
@@ -142,6 +144,9 @@ impl Subject for ITCareInstance {
     fn followed(status: &Self::Status) -> Option<&crate::crd::status::Operation> {
         status.operation.as_ref()
     }
+
+    /// Its own pass has looked at the VM after it.
+    fn operation_ended(_: &Context, _: Option<&Machine>) {}
 
     fn undecodable(status: &Self::Status, conditions: Vec<crate::crd::Condition>, generation: i64) -> Self::Status {
         Self::Status { conditions, observed_generation: Some(generation), ..status.clone() }
@@ -233,6 +238,13 @@ impl Subject for ITCareSnapshot {
 
     fn followed(status: &Self::Status) -> Option<&crate::crd::status::Operation> {
         status.operation.as_ref()
+    }
+
+    /// The slot changed, which the instance shows: what it knows of the VM is from before.
+    fn operation_ended(context: &Context, machine: Option<&Machine>) {
+        if let Some(machine) = machine {
+            context.machines.effect_ended(machine.service, &machine.name, context.now().mono);
+        }
     }
 
     fn undecodable(status: &Self::Status, conditions: Vec<crate::crd::Condition>, generation: i64) -> Self::Status {

@@ -60,7 +60,7 @@ pub fn blocked(failure: &Failure, failures: u32, doing: &str) -> (Verdict, Durat
                 "{doing}: {}; the API account lacks the right for this (creating, deleting and recovering need the POW profile, other changes OPE)",
                 failure.message
             );
-            (denied(Reason::PermissionDenied, message, failures), wait.min(Duration::from_secs(60)))
+            (denied(Reason::PermissionDenied, message, failures), wait)
         }
         FailureClass::Rejected => {
             (Verdict::Stalled(Reason::Rejected, format!("{doing}: {}", failure.message)), RECHECK)

@@ -109,6 +109,14 @@ async fn a_snapshot_that_cannot_be_named_is_garbled_and_not_none() {
     }
 }
 
+/// A snapshot that is overlooked is one that is taken again, or taken for lost.
+#[tokio::test(start_paused = true)]
+async fn an_object_of_which_nothing_is_known_is_garbled_and_not_none() {
+    let (client, _) = bench([Answer::ok("reply-error.json")]);
+    let read = client.snapshot(VM, Priority::User).await;
+    assert_eq!(read.map_err(|error| error.class()), Err(FailureClass::Garbled));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_to_show_the_snapshot_is_not_none() {
     for status in [400, 401, 403, 429, 500, 503] {

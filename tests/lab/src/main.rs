@@ -4,7 +4,8 @@
 
 mod demo;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -35,11 +36,22 @@ fn main() -> ExitCode {
         }
     };
     let ending = runtime.block_on(demo::run(demo::Options { keep, context }));
-    // Ctrl-C in the middle of building the control plane: the thread that waits for Go ends with us.
-    runtime.shutdown_background();
+    if ending == demo::Ending::Interrupted {
+        end_build();
+    }
+    // The thread that waits for Go removes what is half built; it cannot be cancelled, only awaited.
+    runtime.shutdown_timeout(Duration::from_secs(3));
     match ending {
         demo::Ending::Shown => ExitCode::SUCCESS,
         demo::Ending::Failed => ExitCode::FAILURE,
         demo::Ending::Interrupted => INTERRUPTED.into(),
     }
+}
+
+/// A build of the control plane may still run: the only child that is not ended by then. Where the signal
+/// came from a terminal, it got it too; where `pkill` is missing, it ends by itself in minutes.
+fn end_build() {
+    let mut pkill = Command::new("pkill");
+    pkill.args(["-INT", "-P", &std::process::id().to_string()]);
+    let _ = pkill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }

@@ -70,7 +70,6 @@ pub async fn run(options: Options) -> Ending {
         }
         keep(&mut stage, &mut signals).await;
     }
-    say("\nStopping the operator and removing what was made …");
     let cleared = tokio::select! {
         cleared = stage.clear() => cleared,
         () = signals.any() => Err(anyhow::anyhow!("interrupted again, so something may be left in a cluster of yours")),

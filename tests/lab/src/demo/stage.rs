@@ -228,6 +228,9 @@ impl Stage {
     ///
     /// When something in a cluster of the user's cannot be removed.
     pub async fn clear(mut self) -> anyhow::Result<()> {
+        if self.cluster.is_some() {
+            say("\nStopping the operator and removing what was made …");
+        }
         if let Some(operator) = self.operator.take() {
             operator.stop().await;
         }

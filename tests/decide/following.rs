@@ -1,0 +1,247 @@
+//! An action of ours runs, or a call got no clear answer: what is looked at, and when it is over
+//! (DESIGN 5.3, 8).
+
+use itcare_operator::crd::Reason;
+use itcare_operator::decide::decision::Need;
+use itcare_operator::decide::{Step, Wake};
+use itcare_operator::model::{
+    ActionStatus, Group, InstanceState, Observed, OperationKind, OperationResult, PowerState,
+};
+
+use crate::fixture::{
+    ACTION, Case, NOW, PASS, Row, SETTLE, VM, action, detail, ended, message, says, seconds, table, wall_at,
+};
+
+/// A stop was sent half a minute ago, and its action is not in the list of running ones any more.
+fn stopping() -> Case {
+    let mut case = Case::managed();
+    case.edits(|spec| spec.power_state = Some(PowerState::Stopped));
+    case.operates(OperationKind::Stop, Some(ACTION));
+    case.memory.effect_end = NOW - seconds(30);
+    case
+}
+
+const ROWS: &[Row] = &[
+    ("the action still runs", |case| case.runs(&[action()]), "Working Stopping"),
+    (
+        "the running actions were asked for too long ago",
+        |case| case.cloud.running = Observed::Present { value: Vec::new(), at: NOW - seconds(6) },
+        "read running",
+    ),
+    (
+        "the running actions were asked for before the call ended",
+        |case| {
+            case.memory.effect_end = NOW - seconds(1);
+            case.cloud.running = Observed::Present { value: Vec::new(), at: NOW - seconds(2) };
+        },
+        "read running",
+    ),
+    (
+        "it left the running list, and nobody looked at the VM since",
+        |case| case.cloud.detail = Observed::Present { value: detail(), at: NOW - seconds(1) },
+        "read detail",
+    ),
+    (
+        "it left the running list, and the VM shows what was asked for",
+        |case| case.shows(|detail| detail.state = InstanceState::Inactive),
+        "save",
+    ),
+    ("it left the running list, and the VM does not show it: the action decides", |_| {}, "read action"),
+    ("the action says that it runs", |case| case.read(action()), "Working Stopping"),
+    (
+        "the action has a status that nobody knows: it counts as running",
+        |case| case.read(ended(ActionStatus::Other("PAUSED".to_owned()))),
+        "Working Stopping",
+    ),
+    ("it ended well, but the VM does not show it yet", |case| case.read(ended(ActionStatus::Success)), "Working Stopping"),
+    ("it failed", |case| case.read(ended(ActionStatus::Error)), "Working Stopping"),
+    (
+        "ITCare has forgotten the action: the VM itself tells",
+        |case| case.cloud.action = Some((ACTION, Observed::Absent { at: NOW })),
+        "send Stop",
+    ),
+    ("the VM is gone", Case::gone, "Stalled InstanceMissing"),
+];
+
+#[test]
+fn an_action_of_ours_is_followed_to_its_end() {
+    table(stopping, ROWS);
+}
+
+#[test]
+fn the_end_is_recorded_with_what_was_sent() {
+    let mut case = stopping();
+    case.shows(|detail| detail.state = InstanceState::Inactive);
+    let decision = case.next();
+    let last = decision.status.last_operation.clone().expect("told");
+    assert_eq!((last.kind, last.result, last.action_id), (OperationKind::Stop, OperationResult::Succeeded, Some(ACTION.get())));
+    assert_eq!(decision.status.operation, None);
+    let applied = crate::fixture::saved(&decision).applied.expect("applied");
+    assert_eq!(applied.groups.get(&Group::Power), itcare_operator::decide::instance::hashes(&case.spec).get(&Group::Power));
+}
+
+#[test]
+fn a_failed_action_is_told_with_its_message_and_tried_again_with_backoff() {
+    let mut case = stopping();
+    case.read(ended(ActionStatus::Error));
+    for failures in 1..=2 {
+        let decision = case.next();
+        assert_eq!(says(&decision), "Working Stopping");
+        assert!(message(&decision).contains("no more addresses"), "{}", message(&decision));
+        assert!(decision.notes.iter().any(|note| note.warning && note.reason == Reason::ActionFailed));
+        assert_eq!(decision.status.last_operation.as_ref().and_then(|last| last.failures), Some(failures));
+        case.write(&decision);
+        case.operates(OperationKind::Stop, Some(ACTION));
+    }
+    let decision = case.next();
+    assert_eq!(says(&decision), "Stalled ActionFailed", "three alike");
+    case.write(&decision);
+    case.now.wall = wall_at(599);
+    assert_eq!(case.says(), "Stalled ActionFailed");
+    case.now.wall = wall_at(601);
+    assert_eq!(case.says(), "send Stop", "slow re-check");
+    case.now.wall = wall_at(1);
+    case.edits(|spec| spec.powers_off_again());
+    assert_ne!(case.says(), "Stalled ActionFailed", "healed by a spec change");
+}
+
+/// A spec change that asks for the same.
+trait Again {
+    fn powers_off_again(&mut self);
+}
+
+impl Again for itcare_operator::crd::ITCareInstanceSpec {
+    fn powers_off_again(&mut self) {
+        self.change_reference = Some("CHG2".to_owned());
+    }
+}
+
+#[test]
+fn an_effect_that_lags_behind_success_is_looked_for_again() {
+    let mut case = stopping();
+    case.read(ended(ActionStatus::Success));
+    let decision = case.next();
+    assert!(matches!(decision.wake, Wake::After(wait) if wait <= SETTLE && wait >= seconds(1)));
+    case.write(&decision);
+    case.later(seconds(10));
+    case.read(ended(ActionStatus::Success));
+    case.cloud.running = Observed::Present { value: Vec::new(), at: case.now.mono };
+    assert_eq!(case.says(), "read detail", "what was seen ten seconds ago says nothing about now");
+}
+
+#[test]
+fn success_without_effect_a_settle_time_later_is_not_effective_and_not_sent_again() {
+    let mut case = stopping();
+    case.read(ended(ActionStatus::Success));
+    let decision = case.next();
+    case.write(&decision);
+    case.later(SETTLE + seconds(1));
+    case.read(ended(ActionStatus::Success));
+    case.cloud.running = Observed::Present { value: Vec::new(), at: case.now.mono };
+    case.cloud.detail = Observed::Present { value: detail(), at: case.now.mono };
+    let decision = case.next();
+    assert_eq!(says(&decision), "save");
+    case.write(&decision);
+    case.cloud.object_unchanged = Some(true);
+    let decision = case.next();
+    assert_eq!(says(&decision), "Ready Running");
+    assert_eq!(crate::fixture::drifted(&decision), Some(Reason::NotEffective));
+    case.edits(|spec| spec.power_state = Some(PowerState::Running));
+    assert_ne!(case.says(), "send Stop");
+    case.edits(|spec| spec.power_state = Some(PowerState::Stopped));
+    let decision = case.next();
+    case.write(&decision);
+    assert_ne!(crate::fixture::drifted(&case.next()), Some(Reason::NotEffective), "the wish changed in between");
+}
+
+#[test]
+fn a_wish_that_changed_while_the_action_ran_is_not_taken_for_carried_out() {
+    let mut case = Case::managed();
+    case.edits(|spec| spec.size = Some("4cpu8gb".to_owned()));
+    case.operates(OperationKind::Resize, Some(ACTION));
+    case.edits(|spec| spec.size = Some("8cpu8gb".to_owned()));
+    case.shows(|detail| detail.size = "4cpu8gb".parse().ok());
+    case.read(ended(ActionStatus::Success));
+    case.memory.success_seen = Some((ACTION, PASS - SETTLE));
+    let decision = case.next();
+    assert!(decision.status.operation.is_none(), "the action is over: {}", says(&decision));
+    let held = decision.status.ledger.as_deref().unwrap_or_default().contains("NotEffective");
+    assert!(!held, "the new wish was never sent");
+}
+
+/// A stop got no clear answer half a minute ago.
+fn unclear() -> Case {
+    let mut case = stopping();
+    case.operates(OperationKind::Stop, None);
+    case.memory.ambiguous = true;
+    case
+}
+
+/// The same, a settle time and more later, with nothing read since.
+fn unclear_later() -> Case {
+    let mut case = unclear();
+    case.later(SETTLE);
+    case
+}
+
+#[test]
+fn an_unclear_answer_is_waited_out_for_a_settle_time() {
+    let decision = unclear().next();
+    assert_eq!(says(&decision), "Working ResolvingOutcome");
+    let Wake::After(wait) = decision.wake else { panic!("it wakes") };
+    assert!(wait <= SETTLE - seconds(30) + seconds(1) && wait > seconds(60), "{wait:?}");
+}
+
+const UNCLEAR: &[Row] = &[
+    ("the running actions are asked for anew", |_| {}, "read running"),
+    (
+        "then the detail",
+        |case| case.cloud.running = Observed::Present { value: Vec::new(), at: case.now.mono },
+        "read detail",
+    ),
+    (
+        "something runs that may be it",
+        |case| case.cloud.running = Observed::Present { value: vec![action()], at: case.now.mono },
+        "Working ResolvingOutcome",
+    ),
+    (
+        "nothing runs, and the VM still runs: it is decided anew",
+        |case| {
+            case.cloud.running = Observed::Present { value: Vec::new(), at: case.now.mono };
+            case.cloud.detail = Observed::Present { value: detail(), at: case.now.mono };
+        },
+        "read object",
+    ),
+];
+
+#[test]
+fn an_unclear_call_is_decided_anew_from_reads_requested_a_settle_time_later() {
+    table(unclear_later, UNCLEAR);
+}
+
+#[test]
+fn a_restart_does_not_shorten_the_settle_time() {
+    let mut case = unclear();
+    case.memory = itcare_operator::decide::Memory::default();
+    assert_eq!(case.says(), "Working ResolvingOutcome");
+    // The wall clock jumped back: what was submitted in the future is no older than now.
+    case.status.operation.as_mut().expect("one").submitted_at = wall_at(3600);
+    assert_eq!(case.says(), "Working ResolvingOutcome");
+}
+
+#[test]
+fn a_guarded_operation_whose_intent_is_resolved_is_only_a_status_that_lagged() {
+    let mut case = Case::managed();
+    case.operates(OperationKind::Reset, Some(ACTION));
+    let decision = case.next();
+    assert_eq!(decision.status.operation, None);
+    assert_eq!(says(&decision), "Ready Running");
+}
+
+#[test]
+fn reads_that_are_missing_name_the_vm_and_the_action() {
+    let mut case = stopping();
+    assert_eq!(case.next().step, Step::Observe(Need::Action(ACTION)));
+    case.cloud.detail = Observed::Unknown;
+    assert_eq!(case.next().step, Step::Observe(Need::Detail(VM)));
+}

@@ -1,0 +1,470 @@
+//! A creation may be in flight: what came of it (DESIGN 5.2, steps 4 to 6).
+
+use itcare_operator::crd::instance::{DeletionPolicy, ManagementPolicy};
+use itcare_operator::decide::decision::Need;
+use itcare_operator::decide::{Memory, Step, Wake};
+use itcare_operator::model::{
+    AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, InstanceState, Listed, ObjectKey, Observed,
+    OperationKind, OperationResult, Origin, ServiceId,
+};
+
+use crate::fixture::{
+    ACTION, Case, NOW, OTHER_VM, Row, SETTLE, VM, action, attempt, detail, ended, message, saved, says, seconds, table,
+    twin, wall_at,
+};
+
+/// The call was sent ten minutes ago; nothing is known of its answer, and the settle time is over.
+fn unclear() -> Case {
+    let mut case = Case::fresh();
+    case.intends(OperationKind::Create);
+    case.memory.attempt_seen = Some((attempt(), NOW - seconds(600)));
+    case
+}
+
+/// A possible action of ours, in that status.
+fn trace(status: ActionStatus) -> Action {
+    Action { submitted_at: Some(wall_at(-595)), ..ended(status) }
+}
+
+/// The reply gave the action's id.
+fn followed() -> Case {
+    let mut case = unclear();
+    case.operates(OperationKind::Create, Some(ACTION));
+    case
+}
+
+const FOLLOWED: &[Row] = &[
+    ("the action runs", |case| case.runs(&[action()]), "Working Creating"),
+    (
+        "the running actions were asked for before the call ended",
+        |case| {
+            case.memory.effect_end = NOW - seconds(1);
+            case.cloud.running = Observed::Present { value: Vec::new(), at: NOW - seconds(2) };
+        },
+        "read running",
+    ),
+    (
+        "it is over, and the list is older than that",
+        |case| case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(1) },
+        "read list",
+    ),
+    ("it is over, and no VM is listed: the action decides", |_| {}, "read action"),
+    ("it ended well, and the list lags", |case| case.read(trace(ActionStatus::Success)), "Working Creating"),
+    ("it failed and left nothing", |case| case.read(trace(ActionStatus::Error)), "save"),
+    (
+        "its status is one that nobody knows: it counts as running",
+        |case| case.read(trace(ActionStatus::Other("QUEUED".to_owned()))),
+        "Working Creating",
+    ),
+    (
+        "ITCare has forgotten the action: look",
+        |case| case.cloud.action = Some((ACTION, Observed::Absent { at: NOW })),
+        "read look",
+    ),
+    ("it is over, and its VM stands: bound", |case| case.shows(|_| {}), "save"),
+    (
+        "its VM is listed but was not looked at",
+        |case| {
+            case.shows(|_| {});
+            case.cloud.detail = Observed::Unknown;
+        },
+        "read detail",
+    ),
+    (
+        "its VM is in a state that nobody knows: the action decides",
+        |case| case.shows(|detail| detail.state = InstanceState::Other("CREATING".to_owned())),
+        "read action",
+    ),
+    (
+        "a VM of that name that was made before the fence is not it",
+        |case| case.shows(|detail| detail.creation_time = Some("2025-12-01T00:00:00Z".to_owned())),
+        "read action",
+    ),
+    (
+        "a VM of that name that another object has recorded is not it",
+        |case| {
+            case.shows(|_| {});
+            case.elsewhere = vec![(VM, ObjectKey::new("shop", "older"))];
+        },
+        "read action",
+    ),
+    (
+        "two VMs of that name qualify",
+        |case| {
+            case.shows(|_| {});
+            case.cloud.named = Observed::Present { value: vec![detail().listed(), twin()], at: NOW };
+        },
+        "Stalled Ambiguous",
+    ),
+];
+
+#[test]
+fn a_creation_whose_action_is_known_is_followed_to_its_vm() {
+    table(followed, FOLLOWED);
+}
+
+#[test]
+fn binding_records_id_origin_and_what_the_creation_carried_in_one_write() {
+    let mut case = followed();
+    case.spec.patching = serde_json::from_value(serde_json::json!({"excluded": false, "group": 3})).ok();
+    case.shows(|_| {});
+    let decision = case.next();
+    let ledger = saved(&decision);
+    assert_eq!((ledger.instance, ledger.origin, ledger.intent.clone()), (Some(VM), Some(Origin::Created), None));
+    assert_eq!(ledger.name, Some(HostName::new("PWEB01")));
+    assert_eq!(decision.status.operation, None);
+    assert_eq!(decision.status.last_operation.as_ref().map(|last| last.result), Some(OperationResult::Succeeded));
+    assert_eq!(decision.status.ledger.as_deref(), Some(ledger.to_text().as_str()), "both copies alike");
+    case.write(&decision);
+    assert_eq!(case.says(), "send UpdatePatching", "patching is no part of a creation");
+}
+
+#[test]
+fn a_success_that_stays_out_of_sight_for_ten_settle_times_needs_a_person() {
+    let mut case = followed();
+    case.read(trace(ActionStatus::Success));
+    let decision = case.next();
+    case.write(&decision);
+    for (waited, expected) in [(SETTLE * 10 - seconds(1), "Working Creating"), (SETTLE * 10, "Stalled InstanceMissing")] {
+        let mut later = case.clone();
+        later.later(waited);
+        later.read(trace(ActionStatus::Success));
+        later.cloud.running = Observed::Present { value: Vec::new(), at: later.now.mono };
+        later.cloud.named = Observed::Present { value: Vec::new(), at: later.now.mono };
+        assert_eq!(later.says(), expected, "after {waited:?}");
+        if expected.starts_with("Stalled") {
+            let text = message(&later.next());
+            assert!(text.contains("PWEB01") && text.contains("41900") && text.contains("instanceId"), "{text}");
+        }
+    }
+}
+
+/// Created by action 41900, and not listed for ten settle times.
+fn out_of_sight() -> Case {
+    let mut case = followed();
+    case.memory.success_seen = Some((ACTION, NOW - SETTLE * 11));
+    case.read(trace(ActionStatus::Success));
+    assert_eq!(case.says(), "Stalled InstanceMissing");
+    case
+}
+
+#[test]
+fn a_vm_out_of_sight_is_bound_once_instance_id_names_it() {
+    // DESIGN 5.2: cure: `instanceId`, or `Retain`.
+    let mut case = out_of_sight();
+    case.edits(|spec| spec.instance_id = Some(VM.get()));
+    case.cloud.detail = Observed::Present { value: detail(), at: NOW };
+    assert_eq!(saved(&case.next()).instance, Some(VM));
+}
+
+#[test]
+fn a_vm_out_of_sight_is_let_go_by_retain() {
+    let mut case = out_of_sight();
+    case.deletes();
+    assert_eq!(case.says(), "Stalled InstanceMissing", "the finalizer stays while an intent stands");
+    case.spec.deletion_policy = Some(DeletionPolicy::Retain);
+    assert_eq!(case.says(), "let go");
+}
+
+const LOOKED: &[Row] = &[
+    ("nobody looked", |_| {}, "read look"),
+    (
+        "the look is of an earlier pass",
+        |case| {
+            case.looked(&[], &[]);
+            case.cloud.look.as_mut().expect("looked").at = case.pass - seconds(1);
+        },
+        "read look",
+    ),
+    ("an action that may be ours is followed from here on", |case| {
+        case.looked(&[trace(ActionStatus::InProgress)], &[]);
+    }, "Working Creating"),
+    (
+        "a VM and an action that may be ours: followed first, to know how it ended",
+        |case| {
+            case.shows(|_| {});
+            case.looked(&[trace(ActionStatus::Success)], &[detail().listed()]);
+        },
+        "Working Creating",
+    ),
+    (
+        "two actions may be ours, both over, and one VM stands: bound",
+        |case| {
+            case.shows(|_| {});
+            let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(ActionStatus::Error) };
+            case.looked(&[trace(ActionStatus::Success), other], &[detail().listed()]);
+        },
+        "save",
+    ),
+    (
+        "two actions may be ours, and one runs",
+        |case| {
+            let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(ActionStatus::InProgress) };
+            case.looked(&[trace(ActionStatus::Error), other], &[]);
+        },
+        "Working Creating",
+    ),
+    (
+        "two actions may be ours, and two VMs stand",
+        |case| {
+            let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(ActionStatus::Success) };
+            case.looked(&[trace(ActionStatus::Success), other], &[detail().listed(), twin()]);
+        },
+        "Stalled Ambiguous",
+    ),
+    ("a VM of that name without an action that may be ours", |case| {
+        case.looked(&[], &[detail().listed()]);
+    }, "Stalled NameTaken"),
+    (
+        "two VMs of that name without an action",
+        |case| case.looked(&[], &[detail().listed(), twin()]),
+        "Stalled Ambiguous",
+    ),
+    (
+        "such a VM is adopted once instanceId names it",
+        |case| {
+            case.shows(|_| {});
+            case.looked(&[], &[detail().listed()]);
+            case.spec.instance_id = Some(VM.get());
+        },
+        "save",
+    ),
+    (
+        "a VM of that name in another service is not it, nor in our way",
+        |case| {
+            let item = Listed { service: Some(ServiceId::new(14)), ..twin() };
+            case.looked(&[], &[item]);
+        },
+        "send Create",
+    ),
+    ("no trace, a settle time after the call: it may be sent again", |case| case.looked(&[], &[]), "send Create"),
+    (
+        "an action of somebody else is no trace",
+        |case| {
+            let foreign = Action { submitted_by: Some("alice".to_owned()), ..trace(ActionStatus::Success) };
+            case.looked(&[foreign], &[]);
+        },
+        "send Create",
+    ),
+    (
+        "no trace, but too early",
+        |case| {
+            case.looked(&[], &[]);
+            case.memory.attempt_seen = Some((attempt(), NOW - SETTLE + seconds(1)));
+        },
+        "Working ResolvingOutcome",
+    ),
+    (
+        "no trace, but our last effect ended too lately",
+        |case| {
+            case.looked(&[], &[]);
+            case.memory.effect_end = NOW - SETTLE + seconds(1);
+        },
+        "Working ResolvingOutcome",
+    ),
+    (
+        "no trace, but an action of that name was seen running too lately",
+        |case| {
+            case.looked(&[], &[]);
+            case.memory.running_seen = Some(NOW - SETTLE + seconds(1));
+        },
+        "Working ResolvingOutcome",
+    ),
+    (
+        "no trace, first sight after a restart",
+        |case| {
+            case.looked(&[], &[]);
+            case.memory = Memory::default();
+        },
+        "Working ResolvingOutcome",
+    ),
+    (
+        "no trace, but the attempt that was waited for was another one",
+        |case| {
+            case.looked(&[], &[]);
+            let other = itcare_operator::model::AttemptId::from_bytes([1; 8]);
+            case.memory.attempt_seen = Some((other, NOW - seconds(900)));
+        },
+        "Working ResolvingOutcome",
+    ),
+    (
+        "no trace, but the list that decides on a new creation is not fresh",
+        |case| {
+            case.looked(&[], &[]);
+            case.cloud.named = Observed::Unknown;
+        },
+        "read list",
+    ),
+    ("the account is another one", |case| case.ledger().account = AccountId::new("other"), "Stalled DeletionBlocked"),
+    (
+        "the look fails",
+        |case| case.failed(Need::Look(HostName::new("PWEB01")), FailureClass::Transient, Some(503)),
+        "Working ProgressingWithRetry",
+    ),
+];
+
+#[test]
+fn a_creation_without_a_clear_answer_is_looked_for() {
+    table(unclear, LOOKED);
+}
+
+#[test]
+fn an_action_that_is_found_is_followed_as_if_its_reply_had_arrived() {
+    let mut case = unclear();
+    case.looked(&[trace(ActionStatus::InProgress)], &[]);
+    let decision = case.next();
+    let operation = decision.status.operation.clone().expect("followed");
+    assert_eq!((operation.action_id, operation.attempt), (Some(ACTION.get()), Some(attempt())));
+    assert_eq!(decision.wake, Wake::After(seconds(0)));
+}
+
+#[test]
+fn a_vm_whose_proof_may_only_lag_is_waited_for() {
+    let mut case = unclear();
+    case.looked(&[], &[detail().listed()]);
+    case.memory.attempt_seen = Some((attempt(), NOW - seconds(10)));
+    assert_eq!(case.says(), "Working ResolvingOutcome");
+}
+
+#[test]
+fn a_creation_is_never_sent_again_after_success() {
+    // Its VM was never seen, its action was found by a look: success is success.
+    let mut case = unclear();
+    let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(ActionStatus::Success) };
+    case.looked(&[trace(ActionStatus::Success), other], &[]);
+    assert_eq!(case.says(), "Working Creating");
+    case.memory.success_seen = Some((ACTION, NOW - SETTLE * 20));
+    assert_eq!(case.says(), "Stalled InstanceMissing");
+}
+
+#[test]
+fn a_failed_creation_that_left_a_vm_is_bound_and_said() {
+    let mut case = followed();
+    case.shows(|detail| detail.state = InstanceState::Other("FAILED".to_owned()));
+    case.read(trace(ActionStatus::Error));
+    let decision = case.next();
+    assert_eq!(saved(&decision).instance, Some(VM), "ours, so that it can be deleted");
+    case.write(&decision);
+    let decision = case.next();
+    assert_eq!(says(&decision), "Stalled CreateFailed");
+    let text = message(&decision);
+    assert!(text.contains("no more addresses") && text.contains("5220149"), "{text}");
+    case.edits(|spec| spec.powers_nothing());
+    assert_eq!(case.says(), "Stalled CreateFailed", "no second creation while it lives");
+    case.shows(|detail| detail.state = InstanceState::Active);
+    case.edits(|spec| spec.instance_id = Some(VM.get()));
+    assert_eq!(case.at_rest().says(), "Ready Running", "accepted as it is");
+}
+
+trait Nothing {
+    fn powers_nothing(&mut self);
+}
+
+impl Nothing for itcare_operator::crd::ITCareInstanceSpec {
+    fn powers_nothing(&mut self) {
+        self.change_reference = Some("CHG2".to_owned());
+    }
+}
+
+#[test]
+fn a_bound_vm_of_another_identity_is_refused() {
+    let mut case = followed();
+    case.shows(|_| {});
+    let wrong = itcare_operator::model::Detail { service: Some(ServiceId::new(14)), ..detail() };
+    case.cloud.detail = Observed::Present { value: wrong, at: NOW };
+    assert_eq!(case.says(), "Stalled IdentityMismatch");
+}
+
+#[test]
+fn a_refused_creation_says_so_at_once_and_is_not_sent_again_before_a_look() {
+    let mut case = unclear();
+    case.operates(OperationKind::Create, None);
+    case.operated(OperationKind::Create, OperationResult::Refused, 20);
+    case.looked(&[], &[]);
+    case.memory.attempt_seen = Some((attempt(), NOW - seconds(20)));
+    assert_eq!(case.says(), "Stalled Rejected");
+    case.status.last_operation.as_mut().expect("one").message = Some("409 the name is in use".to_owned());
+    assert_eq!(case.says(), "Stalled NameTaken");
+    // A gateway had sent it twice: the second one was executed.
+    case.looked(&[trace(ActionStatus::InProgress)], &[]);
+    assert_eq!(case.says(), "Working Creating");
+    // Nothing of ours a settle time later: the intent goes, the refusal stays until the spec changes.
+    case.looked(&[], &[]);
+    case.memory.attempt_seen = Some((attempt(), NOW - SETTLE));
+    let decision = case.next();
+    assert_eq!(saved(&decision).intent, None);
+    assert!(crate::fixture::stands(&decision.status.conditions).starts_with("Stalled"));
+}
+
+#[test]
+fn a_refused_creation_whose_name_was_taken_before_is_over() {
+    let mut case = unclear();
+    case.operates(OperationKind::Create, None);
+    case.operated(OperationKind::Create, OperationResult::Refused, 600);
+    case.status.operation.as_mut().expect("one").submitted_at = wall_at(-601);
+    case.looked(&[], &[twin()]);
+    let decision = case.next();
+    assert_eq!(saved(&decision).intent, None);
+    assert_eq!(crate::fixture::stands(&decision.status.conditions), "Stalled NameTaken");
+}
+
+#[test]
+fn while_the_intent_stands_the_finalizer_stays() {
+    let mut case = unclear();
+    case.deletes();
+    assert_eq!(case.says(), "read look");
+    case.looked(&[], &[twin()]);
+    assert_eq!(case.says(), "Stalled NameTaken", "a VM without proof is never bound, never deleted");
+    case.looked(&[], &[]);
+    let decision = case.next();
+    assert!(matches!(decision.step, Step::RemoveFinalizer | Step::SaveLedger { .. }), "absent: never created");
+}
+
+#[test]
+fn every_stalled_creation_is_let_go_by_retain() {
+    for (why, spoil) in [
+        ("a VM without proof", (|case: &mut Case| case.looked(&[], &[twin()])) as fn(&mut Case)),
+        ("two VMs", |case| {
+            case.operates(OperationKind::Create, Some(ACTION));
+            case.cloud.named = Observed::Present { value: vec![twin(), detail().listed()], at: NOW };
+        }),
+        ("another account", |case| case.ledger().account = AccountId::new("other")),
+    ] {
+        let mut case = unclear();
+        spoil(&mut case);
+        case.deletes();
+        assert!(case.says().starts_with("Stalled"), "{why}: {}", case.says());
+        case.spec.deletion_policy = Some(DeletionPolicy::Retain);
+        assert_eq!(case.says(), "let go", "{why}");
+    }
+}
+
+#[test]
+fn a_vm_that_was_created_for_a_deleted_object_is_bound_so_that_it_can_be_deleted() {
+    let mut case = followed();
+    case.shows(|_| {});
+    case.deletes();
+    let decision = case.next();
+    assert_eq!(saved(&decision).instance, Some(VM));
+    assert!(matches!(decision.step, Step::SaveLedger { finalizer: false, .. }), "the API server admits no new one");
+    case.write(&decision);
+    assert_eq!(case.says(), "send Stop");
+}
+
+#[test]
+fn looking_goes_on_under_observe() {
+    let mut case = followed();
+    case.spec.management_policy = ManagementPolicy::Observe;
+    case.shows(|_| {});
+    let decision = case.next();
+    assert_eq!(saved(&decision).instance, Some(VM));
+}
+
+#[test]
+fn a_new_vm_is_not_read_under_another_id() {
+    let mut case = followed();
+    case.shows(|_| {});
+    let other = itcare_operator::model::Detail { id: OTHER_VM, ..detail() };
+    case.cloud.detail = Observed::Present { value: other, at: NOW };
+    assert_eq!(case.next().step, Step::Observe(Need::Detail(VM)));
+}

@@ -24,6 +24,12 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// Pauses that grow stop growing here.
 const LONGEST_GROWN_PAUSE: Duration = Duration::from_secs(60);
 
+/// However often we are refused, we go on at this fraction of the rate.
+const SLOWEST: u32 = 64;
+
+/// After so long without a refusal, twice as fast.
+const SPEED_UP_AFTER: Duration = Duration::from_secs(60);
+
 /// A server that asks for more is taken at its word up to here: a longer pause is likelier a mistake,
 /// and trying once an hour harms nobody.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -62,6 +68,9 @@ struct State {
     paused_until: Option<Instant>,
     /// The last pause whose length was ours to choose.
     grown: Duration,
+    /// How many times slower than the rate we go, and since when: the server's limit may be below ours.
+    slower: u32,
+    slower_since: Instant,
 }
 
 impl State {
@@ -77,6 +86,14 @@ impl State {
         let user = self.users.front().map(|waiter| (Priority::User, waiter));
         let background = self.background.front().map(|waiter| (Priority::Background, waiter));
         if self.streak >= USER_STREAK { background.or(user) } else { user.or(background) }
+    }
+
+    /// Half as slow again, some time after the last refusal.
+    fn speed_up(&mut self, now: Instant) {
+        while self.slower > 1 && now.saturating_duration_since(self.slower_since) >= SPEED_UP_AFTER {
+            self.slower /= 2;
+            self.slower_since += SPEED_UP_AFTER;
+        }
     }
 
     fn wake_next(&self) {
@@ -133,11 +150,14 @@ impl Place<'_> {
             if let Some(until) = state.paused_until.filter(|until| *until > now) {
                 return Turn::At(until);
             }
-            let earliest = state.used_until.checked_sub(self.shared.tolerance).unwrap_or(now);
+            state.speed_up(now);
+            // Whoever is slowed down does not burst either.
+            let tolerance = if state.slower > 1 { Duration::ZERO } else { self.shared.tolerance };
+            let earliest = state.used_until.checked_sub(tolerance).unwrap_or(now);
             if earliest > now {
                 return Turn::At(earliest);
             }
-            state.used_until = state.used_until.max(now) + self.shared.interval;
+            state.used_until = state.used_until.max(now) + self.shared.interval * state.slower;
             state.in_flight += 1;
             state.streak = match self.priority {
                 Priority::User if !state.background.is_empty() => state.streak + 1,
@@ -173,6 +193,8 @@ impl Budget {
             used_until: Instant::now(),
             paused_until: None,
             grown: Duration::ZERO,
+            slower: 1,
+            slower_since: Instant::now(),
         };
         let tolerance = interval.saturating_mul(burst.saturating_sub(1));
         Self(Arc::new(Shared { interval, tolerance, state: Mutex::new(state) }))
@@ -214,6 +236,12 @@ impl Budget {
     /// Replies to calls that were in flight together make the pause grow once.
     pub fn throttled(&self, after: Option<Duration>) {
         let now = Instant::now();
+        if self.paused_until().is_none() {
+            self.0.with(|state| {
+                state.slower = (state.slower * 2).min(SLOWEST);
+                state.slower_since = now + after.unwrap_or_default();
+            });
+        }
         let after = match after {
             Some(after) => Some(after),
             None if self.paused_until().is_some() => None,

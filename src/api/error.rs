@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -156,14 +158,28 @@ fn words(reply: &Reply, secret: &str) -> String {
 }
 
 fn excerpt(body: &[u8], secret: &str) -> String {
-    clean(&String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT)]), secret)
+    // Replaced before anything is cut: half a token is too much of it.
+    clean(&String::from_utf8_lossy(body), secret)
 }
 
 /// One short line for a person. A gateway's error page may echo our own headers: the token never gets out.
 fn clean(text: &str, secret: &str) -> String {
-    let text = if secret.is_empty() { text.to_owned() } else { text.replace(secret, "(token)") };
+    let text = if secret.is_empty() {
+        text.to_owned()
+    } else {
+        // A token request carries the secret encoded, in a header that a page may echo.
+        let encoded = secret.as_bytes();
+        let text = text.replace(secret, "(secret)");
+        text.split_whitespace().map(|word| if echoes(word, encoded) { "(secret)" } else { word }).collect::<Vec<_>>().join(" ")
+    };
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|letter| !letter.is_control()).take(EXCERPT).collect()
+}
+
+/// Whether a word is base64 of something with the secret in it.
+fn echoes(word: &str, secret: &[u8]) -> bool {
+    let word = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '=' && letter != '+' && letter != '/');
+    BASE64.decode(word).is_ok_and(|bytes| bytes.windows(secret.len()).any(|window| window == secret))
 }
 
 /// `Retry-After` as seconds or as a date, which is read against the reply's own `Date`: clocks differ.

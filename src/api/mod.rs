@@ -127,6 +127,12 @@ impl Client {
         self.0.budget.permit(priority).await
     }
 
+    /// How long the account pauses still, if ITCare asked for a pause.
+    #[must_use]
+    pub fn paused_for(&self) -> Option<Duration> {
+        self.0.budget.paused_until().map(|until| until.saturating_duration_since(tokio::time::Instant::now()))
+    }
+
     /// The newest API date and action id among the replies so far: what a call causes is newer.
     #[must_use]
     pub fn fence(&self) -> Fence {

@@ -146,7 +146,11 @@ impl Client {
         body: &Body,
         guard: &dyn SendGuard,
     ) -> Result<(StatusCode, Accepted), ApiError> {
-        let token = self.0.tokens.get().await?;
+        // Without a token nothing leaves: whatever the token server answered, the change was not sent.
+        let token = self.0.tokens.get().await.map_err(|error| match error.class().not_executed() {
+            true => error,
+            false => error.under_class(FailureClass::Transient),
+        })?;
         let request = self.request(operation, &method, target, body, &token)?;
         if !guard.may_send() {
             return Err(ApiError::new(operation, FailureClass::Transient, "not sent: this replica does not lead any more"));

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api;
 use crate::controller::memory::{Machines, Objects};
 use crate::controller::meter::Meter;
+use crate::controller::wake::wakes;
 use crate::controller::{Context, Registry, Settings, run};
 use crate::crd::FIELD_MANAGER;
 use crate::inventory::{self, Inventory};
@@ -67,6 +68,7 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
         inventory::Settings { observe_interval: settings.observe_interval, page_size },
         changed,
     );
+    let (waker, wakes) = wakes();
     let clusters = std::iter::once(&settings.cluster).chain(&settings.previous_clusters).cloned().collect();
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) };
     let context = Arc::new(Context {
@@ -84,10 +86,11 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
         instances: Objects::default(),
         snapshots: Objects::default(),
         machines: Machines::default(),
+        waker,
         stop: stop.clone(),
     });
     let observed = inventory.run(gate.clone(), health.clone(), stop.clone());
-    let controlled = run::run(context, namespaces, watches, changes, health.clone(), stop.clone());
+    let controlled = run::run(context, namespaces, watches, wakes, changes, health.clone(), stop.clone());
     let watched = credentials(&itcare, gate, &health, &stop);
     tokio::join!(observed, controlled, watched);
 }

@@ -12,6 +12,9 @@ use crate::platform::Health;
 /// A call to the API server that takes longer has failed.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Longer than the longest watch: this bounds a list or a watch that never begins to answer.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(310);
+
 /// Between two tries to learn the cluster's id.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -43,7 +46,7 @@ pub async fn connect(renew_deadline: Duration) -> anyhow::Result<Clients> {
     };
     Ok(Clients {
         calls: client(Some(CALL_TIMEOUT))?,
-        watches: client(None)?,
+        watches: client(Some(WATCH_TIMEOUT))?,
         lease: client(Some(renew_deadline))?,
         namespace: config.default_namespace.clone(),
     })

@@ -99,7 +99,8 @@ async fn operator(config: Config, health: Health, metrics: &Metrics, stop: Cance
             let namespace = config.lease.as_ref().and_then(|lease| lease.namespace.clone()).unwrap_or(clients.namespace);
             let api = Api::namespaced(clients.lease, &namespace);
             let (elector, gate) = lease::Elector::new(api, settings, clock.clone());
-            (gate, Some(elector.run(stop.clone(), drained.clone())))
+            // A task of its own: a long pass must not make a renewal late.
+            (gate, Some(tokio::spawn(elector.run(stop.clone(), drained.clone()))))
         }
     };
     let send_window = config.timeout + config.lease.as_ref().map_or(Duration::ZERO, |lease| lease.duration);
@@ -134,7 +135,8 @@ async fn operator(config: Config, health: Health, metrics: &Metrics, stop: Cance
     match election {
         None => operated.await,
         Some(election) => {
-            tokio::join!(operated, election);
+            operated.await;
+            election.await.context("the election ended early")?;
         }
     }
     Ok(())

@@ -142,8 +142,10 @@ impl Config {
                 return Err(invalid(flag, "0s".to_owned(), "it must be longer than zero".to_owned()));
             }
         }
-        if leader_elect && lease_duration < Duration::from_secs(1) {
-            return Err(invalid("--lease-duration", duration::print(lease_duration), "it must be at least 1s".to_owned()));
+        // The Lease itself counts in seconds: a fraction would let a rival take over early.
+        if leader_elect && (lease_duration < Duration::from_secs(1) || lease_duration.subsec_nanos() != 0) {
+            let message = "it must be at least 1s, and whole seconds".to_owned();
+            return Err(invalid("--lease-duration", duration::print(lease_duration), message));
         }
         if !(itcare_rate.is_finite() && itcare_rate > 0.0) {
             return Err(invalid("--itcare-rate", itcare_rate.to_string(), "it is calls per second, more than 0".to_owned()));

@@ -1,6 +1,7 @@
 //! Effects: at most one a pass, exhaustive over `Step`, only while we lead.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -75,10 +76,21 @@ pub async fn act<K: Subject>(
         }
         Step::Guarded(guarded) => guarded_call(context, gathered, machine, guarded).await,
         Step::Call(call) => {
-            let Some(permit) = permit(context).await else { return Ok(Acted::NotLeading) };
+            let permit = match permit(context, gathered).await {
+                Turn::Ours(permit) => permit,
+                Turn::Paused(failure) => return Ok(tried(Outcome::NotExecuted(failure), current(gathered))),
+                Turn::TooLate => return Ok(Acted::Lost),
+                Turn::NotLeading => return Ok(Acted::NotLeading),
+            };
+            // What was decided upon is read once more: the wait for the permit may have been long.
+            match gather::unchanged(context, record).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(Acted::Lost),
+                Err(failure) => return Ok(tried(Outcome::NotExecuted(failure), current(gathered))),
+            }
             let result = send(context, call, permit).await;
             ended(context, machine);
-            Ok(tried(outcome(context, call.action.kind(), result), gathered.ledger.clone().ok().flatten()))
+            Ok(tried(outcome(context, call.action.kind(), result), current(gathered)))
         }
     }
 }
@@ -87,21 +99,45 @@ fn tried(outcome: Outcome, ledger: Option<Ledger>) -> Acted {
     Acted::Tried(Box::new((outcome, ledger)))
 }
 
-/// A permit for one change, unless the operator stops before there is one: a pause may last for an hour.
-async fn permit(context: &Context) -> Option<Permit> {
-    tokio::select! {
-        permit = context.itcare.permit(Priority::User) => Some(permit),
-        () = context.stop.cancelled() => None,
+fn current<K: Subject>(gathered: &Gathered<K>) -> Option<Ledger> {
+    gathered.ledger.clone().ok().flatten()
+}
+
+/// What waiting for a permit came to.
+enum Turn {
+    Ours(Permit),
+    Paused(Failure),
+    /// What was decided upon is too old by now.
+    TooLate,
+    NotLeading,
+}
+
+/// Facts older than this decide nothing: far more than a queue of a thousand changes takes.
+const OLDEST_FACT: Duration = Duration::from_secs(300);
+
+/// A permit for one change, unless there is a pause, or the operator stops or loses its lease first.
+async fn permit<K: Subject>(context: &Context, gathered: &Gathered<K>) -> Turn {
+    if let Err(failure) = gather::not_paused(context) {
+        return Turn::Paused(failure);
     }
+    let mut gate = context.gate.clone();
+    let permit = tokio::select! {
+        permit = context.itcare.permit(Priority::User) => permit,
+        () = context.stop.cancelled() => return Turn::NotLeading,
+        () = gate.closed() => return Turn::NotLeading,
+    };
+    if !context.may_act() {
+        return Turn::NotLeading;
+    }
+    if context.now().mono.saturating_sub(gathered.pass) > OLDEST_FACT {
+        return Turn::TooLate;
+    }
+    Turn::Ours(permit)
 }
 
 fn written<K: Subject>(context: &Context, record: Option<Record<K>>) -> Result<Acted, kube::Error> {
     let Some(record) = record else { return Ok(Acted::Lost) };
-    if let Some(key) =
-        super::registry::key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref())
-    {
-        K::objects(context).wrote(&key, Arc::new(record));
-    }
+    K::wrote(context, Arc::new(record));
     Ok(Acted::Done)
 }
 
@@ -149,7 +185,7 @@ async fn patch_metadata<K: Subject>(
 /// After a lost race: the next pass must see the winner's write.
 async fn refresh<K: Subject>(context: &Context, key: &ObjectKey) -> Result<(), kube::Error> {
     if let Some(live) = gather::get::<K>(context, key).await? {
-        K::objects(context).wrote(key, Arc::new(live));
+        K::wrote(context, Arc::new(live));
     }
     Ok(())
 }
@@ -162,40 +198,68 @@ async fn guarded_call<K: Subject>(
     guarded: &Guarded,
 ) -> Result<Acted, kube::Error> {
     let kind = guarded.call.kind();
-    let mut fence = context.itcare.fence();
-    if fence.date.is_none() {
+    if context.itcare.fence().date.is_none() {
         let now = context.now().mono;
         if let Err(failure) = context.inventory.running_since(now).await {
-            return Ok(tried(Outcome::NotExecuted(failure), gathered.ledger.clone().ok().flatten()));
+            return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));
         }
     }
     // The permit comes before the fence: nothing that others do while we wait for it is newer than the fence.
-    let Some(permit) = permit(context).await else { return Ok(Acted::NotLeading) };
-    if fence.date.is_some() || context.itcare.fence().date.is_some() {
-        fence = context.itcare.fence();
+    let permit = match permit(context, gathered).await {
+        Turn::Ours(permit) => permit,
+        Turn::Paused(failure) => return Ok(tried(Outcome::NotExecuted(failure), current(gathered))),
+        Turn::TooLate => return Ok(Acted::Lost),
+        Turn::NotLeading => return Ok(Acted::NotLeading),
+    };
+    if guarded.not_after.is_some_and(|end| context.now().wall > end) {
+        return Ok(Acted::Lost);
     }
+    let fence = context.itcare.fence();
     let attempt = AttemptId::from_bytes(context.chance.bytes());
     let mut ledger = guarded.ledger.next();
-    ledger.intent = Some(Intent { kind, attempt: attempt.clone(), fence, request: guarded.request });
+    ledger.intent = Some(Intent { kind, attempt: attempt.clone(), fence, request: guarded.request, done: None });
     let Some(written) = write_ledger(context, &gathered.record, &ledger, true).await? else {
         return Ok(Acted::Lost);
     };
     let written = Arc::new(written);
-    K::objects(context).wrote(&gathered.object.key, Arc::clone(&written));
+    K::wrote(context, Arc::clone(&written));
     let result = send_guarded(context, &guarded.call, &attempt, permit).await;
     ended(context, machine);
     let outcome = outcome(context, kind, result);
     if let Outcome::NotExecuted(_) = &outcome {
         // Certainly nothing happened: the intent goes, and the next try is a first one.
-        let mut cleared = ledger.next();
-        cleared.intent = None;
-        // Clearing may fail as any write may; then the intent is resolved by looking, which costs time only.
-        if let Ok(Some(record)) = write_ledger(context, &written, &cleared, true).await {
-            K::objects(context).wrote(&gathered.object.key, Arc::new(record));
+        if let Some(cleared) = clear_intent(context, written, &ledger).await {
             return Ok(tried(outcome, Some(cleared)));
         }
     }
     Ok(tried(outcome, Some(ledger)))
+}
+
+/// Takes back the intent of a call that was not sent. Whoever wrote the object in between (a user, most likely)
+/// did not touch the ledger, so it is tried on top of theirs. Failing costs time only: the intent is then
+/// resolved by looking.
+async fn clear_intent<K: Subject>(context: &Context, written: Arc<Record<K>>, ledger: &Ledger) -> Option<Ledger> {
+    let mut cleared = ledger.next();
+    cleared.intent = None;
+    let mut on = written;
+    for _ in 0..3 {
+        match write_ledger(context, &on, &cleared, true).await {
+            Ok(Some(record)) => {
+                K::wrote(context, Arc::new(record));
+                return Some(cleared);
+            }
+            Ok(None) => {
+                let key = super::registry::key_of(on.metadata.namespace.as_deref(), on.metadata.name.as_deref())?;
+                let live = gather::get::<K>(context, &key).await.ok()??;
+                if live.metadata.uid != on.metadata.uid || live.annotation(LEDGER_ANNOTATION) != Some(&ledger.to_text()) {
+                    return None;
+                }
+                on = Arc::new(live);
+            }
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 fn ended(context: &Context, machine: Option<&Machine>) {
@@ -207,6 +271,7 @@ fn ended(context: &Context, machine: Option<&Machine>) {
 fn outcome(context: &Context, kind: crate::model::OperationKind, result: Result<Action, ApiError>) -> Outcome {
     match result {
         Ok(action) => {
+            context.machines.replied(action.id);
             context.machines.learn(action.process.as_deref().map(|process| (process, kind)), action.submitted_by.as_deref());
             context.meter.sent(kind, "accepted");
             Outcome::Accepted(action)

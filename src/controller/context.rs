@@ -8,9 +8,10 @@ use kube::runtime::events::Recorder;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::memory::{Machines, Objects};
+use super::memory::{Learned, Machines, Objects};
 use super::meter::Meter;
 use super::registry::Registry;
+use super::wake::Waker;
 use crate::api;
 use crate::crd::{ITCareInstance, ITCareSnapshot};
 use crate::decide::Site;
@@ -71,6 +72,8 @@ pub struct Context {
     pub machines: Machines,
     /// A fair queue: the scheduler of the runtime serves due objects in no order and starves some.
     pub slots: Arc<Semaphore>,
+    /// Wakes objects that do not change themselves.
+    pub waker: Waker,
     /// No new effect once cancelled.
     pub stop: CancellationToken,
 }
@@ -92,13 +95,14 @@ impl Context {
     /// Where we run, as the decision sees it.
     #[must_use]
     pub fn site(&self) -> Site {
-        let (processes, submitter) = self.machines.learned();
+        let Learned { processes, submitter, creator } = self.machines.learned();
         Site {
             cluster: self.settings.cluster.clone(),
             previous_clusters: self.settings.previous_clusters.clone(),
             account: self.itcare.account(),
             submitter,
-            processes,
+            creator,
+            processes: processes.into_iter().filter_map(|(word, kind)| Some((word, kind?))).collect(),
             settle: self.settings.settle,
             observe_interval: self.settings.observe_interval,
             action_interval: self.settings.action_interval,

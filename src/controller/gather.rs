@@ -13,7 +13,7 @@ use crate::api::{ActionFilter, InstanceFilter, Priority};
 use crate::crd::{LEDGER_ANNOTATION, RECONCILE_ANNOTATION, Record};
 use crate::decide::instance::ObjectFacts;
 use crate::decide::{Cloud, Look, Need};
-use crate::model::{Action, Failure, FailureClass, HostName, Ledger, ObjectKey, Observed};
+use crate::model::{Action, ActionId, Failure, FailureClass, HostName, Ledger, Listed, ObjectKey, Observed, ServiceId};
 
 /// What the API server and this process know: no call is made.
 pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(Gathered<K>, Option<Machine>)> {
@@ -41,9 +41,7 @@ pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(G
     let mut due = spread(&uid, context.settings.detail_interval);
     if let Some(machine) = &machine {
         memory.effect_end = memory.effect_end.max(context.machines.effect_end(machine.service, &machine.name));
-        let same_account = usable.is_none_or(|ledger| ledger.account == context.itcare.account());
-        cloud.missing_is_evidence = context.inventory.missing_is_evidence(machine.service, same_account);
-        refresh(context, &mut cloud, machine);
+        refresh(context, &mut cloud, machine, usable);
         if let Some(known) = machine.id.and_then(|id| context.machines.detail(id)) {
             due = known.at + context.settings.detail_interval;
             cloud.detail = Observed::Present { value: known.detail.as_ref().clone(), at: known.at };
@@ -51,6 +49,7 @@ pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(G
             cloud.network = known.network;
         }
     }
+    let ledger_fits = usable.is_some();
     let more = K::more(context, &key, &spec, machine.as_ref(), &cloud);
     let gathered = Gathered {
         record,
@@ -62,6 +61,7 @@ pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(G
         cloud,
         memory,
         pass: now.mono,
+        ledger_fits,
         due,
         more,
     };
@@ -77,8 +77,10 @@ fn spread(uid: &str, interval: Duration) -> Duration {
     interval / 20 + interval / 10_000 * part
 }
 
-/// The shared view as it is now.
-fn refresh(context: &Context, cloud: &mut Cloud, machine: &Machine) {
+/// The shared view as it is now, and what a 404 is worth: a list that came in this very pass may say "nothing".
+fn refresh(context: &Context, cloud: &mut Cloud, machine: &Machine, ledger: Option<&Ledger>) {
+    let same_account = ledger.is_none_or(|ledger| ledger.account == context.itcare.account());
+    cloud.missing_is_evidence = context.inventory.missing_is_evidence(machine.service, same_account);
     cloud.named = context.inventory.named(machine.service, &machine.name);
     cloud.running = context.inventory.running(&machine.name);
     if let Some(id) = machine.id {
@@ -93,7 +95,8 @@ pub async fn read<K: Subject>(context: &Context, gathered: &mut Gathered<K>, mac
         gathered.cloud.failures.push((need, failure));
     }
     if let Some(machine) = machine {
-        refresh(context, &mut gathered.cloud, machine);
+        let ledger = gathered.ledger.as_ref().ok().and_then(Option::as_ref).filter(|_| gathered.ledger_fits);
+        refresh(context, &mut gathered.cloud, machine, ledger);
         learn(context, gathered);
     }
     gathered.more = K::more(context, &gathered.object.key, &gathered.spec, machine, &gathered.cloud);
@@ -108,6 +111,9 @@ async fn fetch<K: Subject>(
 ) -> Result<(), Failure> {
     let at = context.now().mono;
     let itcare = &context.itcare;
+    if !matches!(need, Need::Object) {
+        not_paused(context)?;
+    }
     let cloud = &mut gathered.cloud;
     match need {
         Need::Object => {
@@ -154,7 +160,10 @@ async fn fetch<K: Subject>(
             }
             Err(error) => return Err(error.failure()),
         },
-        Need::Look(name) => cloud.look = Some(look(context, name).await?),
+        Need::Look(name) => {
+            let service = machine.map(|machine| machine.service);
+            cloud.look = Some(look(context, name, service).await?);
+        }
         Need::Slot(id) => {
             cloud.slot = match itcare.snapshot(*id, Priority::User).await.map_err(|error| error.failure())? {
                 Some(slot) => Observed::Present { value: slot, at },
@@ -176,22 +185,39 @@ fn keep(context: &Context, cloud: &Cloud) {
     }
 }
 
-/// Actions first, instances second, both by name; names are compared here, without case.
-async fn look(context: &Context, name: &HostName) -> Result<Look, Failure> {
+/// A pause that ITCare asked for is told, not slept through: a pass that waits for an hour keeps its place, its
+/// VM's lock, and its object's silence.
+pub fn not_paused(context: &Context) -> Result<(), Failure> {
+    match context.itcare.paused_for() {
+        Some(left) if left > SHORT_PAUSE => Err(Failure {
+            class: FailureClass::Throttled(Some(left)),
+            status: None,
+            message: format!("ITCare asked the account to pause for {} s more", left.as_secs()),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// So much of a pause is waited for.
+const SHORT_PAUSE: Duration = Duration::from_secs(2);
+
+/// Actions first, instances second; both by name and in the shared lists, since a filter may be stricter than
+/// we are. Names are compared here, without case.
+async fn look(context: &Context, name: &HostName, service: Option<ServiceId>) -> Result<Look, Failure> {
     let at = context.now().mono;
+    context.inventory.running_since(at).await?;
     let filter = ActionFilter { resource_name: Some(name.as_str().to_owned()), ..ActionFilter::default() };
     let actions = context.itcare.actions(&filter, Priority::User).await.map_err(|error| error.failure())?;
     let filter = InstanceFilter { names: vec![name.as_str().to_owned()], ..InstanceFilter::default() };
     let listing = context.itcare.list_all(&filter, Priority::User).await.map_err(|error| error.failure())?;
     if !listing.complete {
         return Err(Failure {
-            class: FailureClass::Garbled,
+            class: FailureClass::Transient,
             status: None,
             message: "the list of instances changed while its pages were read".to_owned(),
         });
     }
     let same = |action: &Action| action.resource_name.as_deref().is_some_and(|other| name.matches(other));
-    // Actions in the shared running list count too: the filter by name may be stricter than we are.
     let mut all: Vec<Action> = actions.into_iter().filter(same).collect();
     if let Observed::Present { value, at: seen } = context.inventory.running(name)
         && seen >= at
@@ -202,13 +228,22 @@ async fn look(context: &Context, name: &HostName) -> Result<Look, Failure> {
             }
         }
     }
-    let instances =
+    let mut instances: Vec<Listed> =
         listing.items.into_iter().filter(|item| item.is_live() && item.name == *name).collect();
+    if let Some(service) = service {
+        context.inventory.list_since(service, at).await?;
+        let listed = context.inventory.named(service, name).value().unwrap_or_default();
+        for item in listed.into_iter().filter(Listed::is_live) {
+            if !instances.iter().any(|other| other.id == item.id) {
+                instances.push(item);
+            }
+        }
+    }
     Ok(Look { actions: all, instances, at })
 }
 
 /// Whether the object is still the one that the decision saw.
-async fn unchanged<K: Subject>(context: &Context, record: &Record<K>) -> Result<bool, Failure> {
+pub async fn unchanged<K: Subject>(context: &Context, record: &Record<K>) -> Result<bool, Failure> {
     let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
         return Ok(false);
     };
@@ -216,8 +251,10 @@ async fn unchanged<K: Subject>(context: &Context, record: &Record<K>) -> Result<
         Ok(Some(live)) => {
             let same = live.metadata.uid == record.metadata.uid
                 && live.metadata.generation == record.metadata.generation
-                && live.metadata.deletion_timestamp.is_some() == record.metadata.deletion_timestamp.is_some();
-            K::objects(context).wrote(&key, Arc::new(live));
+                && live.metadata.deletion_timestamp.is_some() == record.metadata.deletion_timestamp.is_some()
+                // An intent of whoever led before us may stand there.
+                && live.annotation(LEDGER_ANNOTATION) == record.annotation(LEDGER_ANNOTATION);
+            K::wrote(context, Arc::new(live));
             Ok(same)
         }
         Ok(None) => Ok(false),
@@ -236,9 +273,10 @@ pub async fn get<K: Subject>(context: &Context, key: &ObjectKey) -> Result<Optio
 }
 
 /// What our own action tells: its process word, and the name under which we are recorded.
+/// One that was only found by looking teaches nothing.
 fn learn<K: Subject>(context: &Context, gathered: &Gathered<K>) {
     let Some(operation) = K::followed(&gathered.status) else { return };
-    let Some(id) = operation.action_id else { return };
+    let Some(id) = operation.action_id.filter(|id| context.machines.is_replied(ActionId::new(*id))) else { return };
     let read = gathered.cloud.action.as_ref().and_then(|(_, action)| action.as_ref().value());
     let running = gathered.cloud.running.as_ref().value().into_iter().flatten();
     if let Some(action) = read.into_iter().chain(running).find(|action| action.id.get() == id) {

@@ -1,13 +1,13 @@
 //! What the shell keeps in memory, per object and per VM. Losing all of it costs fresh reads, no more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::crd::{Kind, Record};
 use crate::decide::Memory;
 use crate::model::remote::{Network, Storage};
-use crate::model::{Detail, HostName, InstanceId, ObjectKey, OperationKind, ServiceId};
+use crate::model::{ActionId, Detail, HostName, InstanceId, ObjectKey, OperationKind, ServiceId};
 
 /// Per object: what was decided to be remembered, and the object as our last write returned it.
 pub struct Objects<K: Kind>(Mutex<HashMap<ObjectKey, Entry<K>>>);
@@ -189,15 +189,22 @@ pub struct Machines {
     locks: Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>,
     effects: Mutex<HashMap<Name, Duration>>,
     learned: Mutex<Learned>,
+    replied: Mutex<VecDeque<ActionId>>,
 }
 
 /// What replies taught us about the account and its workflows.
-#[derive(Default)]
-struct Learned {
-    /// `None` for a word that serves several kinds: it tells nothing.
-    processes: BTreeMap<String, Option<OperationKind>>,
-    submitter: Option<String>,
+#[derive(Clone, Default)]
+pub struct Learned {
+    /// Which kind a process word stands for; `None` for a word that serves several: it tells nothing.
+    pub processes: BTreeMap<String, Option<OperationKind>>,
+    /// The name under which our actions are recorded.
+    pub submitter: Option<String>,
+    /// The name under which what we created is recorded.
+    pub creator: Option<String>,
 }
+
+/// Action ids that came as replies to our own calls: only these are certainly ours.
+const REPLIED: usize = 4096;
 
 impl Machines {
     /// What is known of a VM.
@@ -242,7 +249,22 @@ impl Machines {
         *end = (*end).max(at);
     }
 
-    /// Learns which process word stands for which kind, and under which name our actions are recorded.
+    /// That action came as the reply to a call of ours.
+    pub fn replied(&self, action: ActionId) {
+        let mut replied = self.replied.lock().unwrap_or_else(PoisonError::into_inner);
+        if replied.len() >= REPLIED {
+            replied.pop_front();
+        }
+        replied.push_back(action);
+    }
+
+    /// Whether that action is certainly ours. One that was found by looking is not: it may be a colleague's.
+    pub fn is_replied(&self, action: ActionId) -> bool {
+        self.replied.lock().unwrap_or_else(PoisonError::into_inner).contains(&action)
+    }
+
+    /// Learns from an action that is certainly ours: which kind its process word stands for, and under which
+    /// name we are recorded.
     pub fn learn(&self, process: Option<(&str, OperationKind)>, submitter: Option<&str>) {
         let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((process, kind)) = process
@@ -258,10 +280,16 @@ impl Machines {
         }
     }
 
+    /// Learns from a VM that is certainly ours under which name we are recorded as its maker.
+    pub fn learn_creator(&self, creator: Option<&str>) {
+        if let Some(creator) = creator {
+            let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+            learned.creator = Some(creator.to_owned());
+        }
+    }
+
     /// What was learned.
-    pub fn learned(&self) -> (BTreeMap<String, OperationKind>, Option<String>) {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        let processes = learned.processes.iter().filter_map(|(word, kind)| Some((word.clone(), (*kind)?)));
-        (processes.collect(), learned.submitter.clone())
+    pub fn learned(&self) -> Learned {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

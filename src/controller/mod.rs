@@ -18,6 +18,8 @@ pub mod record;
 pub mod registry;
 pub mod run;
 pub mod subject;
+pub mod wake;
+pub mod watch;
 
 pub use context::{Context, Settings};
 pub use registry::Registry;

@@ -47,7 +47,7 @@ pub async fn reconcile<K: Subject>(cached: Arc<Record<K>>, context: Arc<Context>
     }
     let uid = cached.metadata.uid.clone().unwrap_or_default();
     let newest = K::objects(&context).newest(&key, Arc::clone(&cached));
-    if let Some(rest) = K::objects(&context).resting(&key, &uid, basis(&newest), context.now().mono) {
+    if let Some(rest) = K::objects(&context).resting(&key, &uid, basis(&newest, newest.status_text()), context.now().mono) {
         return Ok(rest.map_or_else(Action::await_change, Action::requeue));
     }
     let _slot = tokio::select! {
@@ -91,8 +91,8 @@ impl Ended {
     }
 }
 
-/// What of an object a decision depends on, as one number. Status is not in it: we alone write it.
-fn basis<K: Subject>(record: &Record<K>) -> u64 {
+/// What a decision depends on of an object and of its status, as one number.
+pub(super) fn basis<K: Subject>(record: &Record<K>, status: &str) -> u64 {
     let metadata = &record.metadata;
     let mut hasher = std::hash::DefaultHasher::new();
     std::hash::Hash::hash(
@@ -103,6 +103,7 @@ fn basis<K: Subject>(record: &Record<K>) -> u64 {
             record.has_finalizer(),
             record.annotation(crate::crd::LEDGER_ANNOTATION),
             record.annotation(crate::crd::RECONCILE_ANNOTATION),
+            status,
         ),
         &mut hasher,
     );
@@ -124,10 +125,10 @@ async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record
         return undecodable(context, key, &newest, why).await;
     }
     // Both controllers take the VM's lock, so its facts cannot change under a pass of ours.
-    let Some((_, machine)) = gather::start::<K>(context, Arc::clone(&newest)) else {
+    let Some((_, locked)) = gather::start::<K>(context, Arc::clone(&newest)) else {
         return Ok(Ended::undecided(Wake::OnChange));
     };
-    let lock = machine.as_ref().map(|machine| context.machines.lock(machine.service, &machine.name));
+    let lock = locked.as_ref().map(|machine| context.machines.lock(machine.service, &machine.name));
     let _locked = match &lock {
         Some(lock) => Some(lock.lock().await),
         None => None,
@@ -136,10 +137,18 @@ async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record
     let Some((mut gathered, machine)) = gather::start::<K>(context, newest) else {
         return Ok(Ended::undecided(Wake::OnChange));
     };
+    let locked_for = machine_name(locked.as_ref());
+    if locked_for != machine_name(machine.as_ref()) {
+        // Which VM it is about has changed while we waited for the lock of another one.
+        return Ok(Ended::undecided(Wake::After(Duration::ZERO)));
+    }
+    let mut gate = context.gate.clone();
     let decided = tokio::select! {
         decision = decide(context, &mut gathered, machine.as_ref()) => Some(decision),
         // Reads change nothing: they may be dropped at any point, also while they wait out a pause.
         () = context.stop.cancelled() => None,
+        // Reads that began in another reign decide nothing.
+        () = gate.closed() => None,
     };
     let Some(decision) = decided else { return Ok(Ended::undecided(Wake::OnChange)) };
     if let Step::Observe(need) = &decision.step {
@@ -162,13 +171,19 @@ async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record
         Acted::NotLeading => return Ok(Ended::undecided(Wake::OnChange)),
     };
     // What was decided upon is the object as it was gathered, with our own writes on top. The status write
-    // that follows may return somebody else's change with it, which no decision has seen yet.
-    let basis = basis(&K::objects(context).newest(key, Arc::clone(&gathered.record)));
+    // that follows may return somebody else's change with it, which no decision has seen yet: of what it
+    // returns, only the status counts.
+    let decided = K::objects(context).newest(key, Arc::clone(&gathered.record));
     if K::followed(&gathered.status).is_some() && K::followed(&decision.status).is_none() {
-        K::operation_ended(context, machine.as_ref());
+        K::operation_ended(context, &gathered, machine.as_ref());
     }
     let wake = conclude(context, key, &gathered, decision).await?;
-    Ok(Ended { wake, basis: Some(basis) })
+    let written = K::objects(context).newest(key, Arc::clone(&decided));
+    Ok(Ended { wake, basis: Some(basis(&decided, written.status_text())) })
+}
+
+fn machine_name(machine: Option<&Machine>) -> Option<(crate::model::ServiceId, String)> {
+    machine.map(|machine| (machine.service, machine.name.folded()))
 }
 
 /// Asks the core, and reads what it lacks, until it has decided.
@@ -237,7 +252,8 @@ async fn undecodable<K: Subject>(
         let api: kube::Api<Record<K>> = kube::Api::namespaced(context.kube.clone(), &key.namespace);
         let parameters = kube::api::PatchParams::apply(crate::crd::FIELD_MANAGER).force();
         let written = api.patch_status(&key.name, &parameters, &kube::api::Patch::Apply(&body)).await?;
-        K::objects(context).wrote(key, Arc::new(written));
+        K::wrote(context, Arc::new(written));
     }
-    Ok(Ended { wake: Wake::OnChange, basis: Some(basis(record)) })
+    let written = K::objects(context).newest(key, Arc::clone(record));
+    Ok(Ended { wake: Wake::OnChange, basis: Some(basis(record, written.status_text())) })
 }

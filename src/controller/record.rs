@@ -36,7 +36,7 @@ pub async fn status<K: Subject>(
     match api.patch_status(&key.name, &parameters, &Patch::Apply(&body)).await {
         Ok(record) => {
             context.meter.wrote(controller::<K>(), "status");
-            K::objects(context).wrote(key, Arc::new(record));
+            K::wrote(context, Arc::new(record));
             Ok(())
         }
         // Gone, or replaced by another object of that name: nothing to tell.

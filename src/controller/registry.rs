@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::crd::instance::ManagementPolicy;
 use crate::crd::{ITCareInstance, ITCareSnapshot, LEDGER_ANNOTATION, Record};
 use crate::decide::instance::{Claim, SnapshotFacts};
-use crate::model::{ClusterId, HostName, InstanceId, Ledger, ObjectKey, ServiceId, SnapshotId};
+use crate::model::{ClusterId, HostName, InstanceId, Ledger, ObjectKey, OperationKind, ServiceId, SnapshotId};
 
 /// The index; cheap to clone.
 #[derive(Clone)]
@@ -30,6 +30,8 @@ struct State {
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Instance {
     uid: String,
+    /// Not part of the claim: an older record of the same object must not undo what a newer one said.
+    version: Version,
     created: Option<Timestamp>,
     name: HostName,
     service: ServiceId,
@@ -39,11 +41,33 @@ struct Instance {
     suspended: bool,
     deleting: bool,
     operating: bool,
+    /// Whether its last operation asked for its own deletion.
+    deleted_by_us: bool,
+}
+
+/// A resource version that compares equal to any other: it dates an entry, and is no part of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Version(Option<u64>);
+
+impl PartialEq for Version {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Version {}
+
+impl Version {
+    fn is_older_than(self, other: Self) -> bool {
+        self.0.zip(other.0).is_some_and(|(this, other)| this < other)
+    }
 }
 
 /// What a snapshot object holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Snapshot {
+    uid: String,
+    version: Version,
     instance: ObjectKey,
     vm: Option<InstanceId>,
     owned: Option<SnapshotId>,
@@ -70,8 +94,10 @@ pub struct InstanceStanding {
     pub service: ServiceId,
     /// Why it takes no snapshots.
     pub refuses: Option<String>,
-    /// Whether a call of its own may be in flight.
-    pub busy: bool,
+    /// Whether a call of its own that must not run twice may be in flight.
+    pub intent: bool,
+    /// Whether it follows an operation.
+    pub operating: bool,
 }
 
 impl Registry {
@@ -97,11 +123,15 @@ impl Registry {
         let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
             return Affected::default();
         };
-        let Ok(spec) = &record.spec else { return self.forget_instance(&key) };
         let status = record.status();
         let ledger = self.ledger(&key, record.annotation(LEDGER_ANNOTATION), status.ledger.as_deref());
+        let uid = record.metadata.uid.clone().unwrap_or_default();
+        let version = Version(record.version());
+        let Ok(spec) = &record.spec else { return self.undecodable_instance(&key, &uid, version, ledger.as_ref()) };
+        let deletes = |kind: Option<OperationKind>| kind == Some(OperationKind::Delete);
         let entry = Instance {
-            uid: record.metadata.uid.clone().unwrap_or_default(),
+            uid,
+            version,
             created: record.metadata.creation_timestamp.as_ref().map(|time| time.0),
             name: HostName::new(spec.name.clone()),
             service: ServiceId::new(spec.service_id),
@@ -111,22 +141,53 @@ impl Registry {
             suspended: spec.suspend,
             deleting: record.metadata.deletion_timestamp.is_some(),
             operating: status.operation.is_some(),
+            deleted_by_us: deletes(status.operation.as_ref().map(|operation| operation.kind))
+                || deletes(status.last_operation.as_ref().map(|last| last.kind)),
         };
         self.with(|state| {
-            if state.instances.get(&key) == Some(&entry) {
+            if let Some(known) = state.instances.get_mut(&key).filter(|known| known.uid == entry.uid) {
+                if entry.version.is_older_than(known.version) {
+                    return Affected::default();
+                }
+                if *known == entry {
+                    known.version = entry.version;
+                    return Affected::default();
+                }
+            }
+            state.add_instance(&key, entry)
+        })
+    }
+
+    /// An instance object whose spec cannot be decoded keeps its claim: a CRD that was changed must not hand its
+    /// VM to somebody else.
+    fn undecodable_instance(&self, key: &ObjectKey, uid: &str, version: Version, ledger: Option<&Ledger>) -> Affected {
+        self.with(|state| {
+            if let Some(known) = state.instances.get_mut(key).filter(|known| known.uid == uid) {
+                if version.is_older_than(known.version) {
+                    return Affected::default();
+                }
+                known.version = version;
+                known.recorded = known.recorded.or(ledger.and_then(|ledger| ledger.instance));
+                known.intent = ledger.is_some_and(|ledger| ledger.intent.is_some());
                 return Affected::default();
             }
-            let mut affected = state.remove_instance(&key);
-            state.by_name.entry((entry.service, entry.name.folded())).or_default().insert(key.clone());
-            if let Some(id) = entry.recorded {
-                state.by_id.entry(id).or_default().insert(key.clone());
-            }
-            state.instances.insert(key.clone(), entry);
-            let more = state.affected_by(&key);
-            affected.instances.extend(more.instances);
-            affected.snapshots.extend(more.snapshots);
-            affected.instances.retain(|other| *other != key);
-            affected
+            let named = ledger.and_then(|ledger| Some((ledger.name.clone()?, ledger.service?, ledger)));
+            let Some((name, service, ledger)) = named else { return state.remove_instance(key) };
+            let entry = Instance {
+                uid: uid.to_owned(),
+                version,
+                created: None,
+                name,
+                service,
+                recorded: ledger.instance,
+                intent: ledger.intent.is_some(),
+                observes: false,
+                suspended: true,
+                deleting: false,
+                operating: false,
+                deleted_by_us: false,
+            };
+            state.add_instance(key, entry)
         })
     }
 
@@ -142,18 +203,27 @@ impl Registry {
         let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
             return Affected::default();
         };
-        let Ok(spec) = &record.spec else { return self.forget_snapshot(&key) };
+        // What an undecodable snapshot held before still counts.
+        let Ok(spec) = &record.spec else { return Affected::default() };
         let status = record.status();
         let ledger = self.ledger(&key, record.annotation(LEDGER_ANNOTATION), status.ledger.as_deref());
         let entry = Snapshot {
+            uid: record.metadata.uid.clone().unwrap_or_default(),
+            version: Version(record.version()),
             instance: ObjectKey::new(key.namespace.clone(), spec.instance_ref.name.clone()),
             vm: ledger.as_ref().and_then(|ledger| ledger.instance),
             owned: ledger.as_ref().and_then(|ledger| ledger.snapshot.clone()),
             intent: ledger.as_ref().is_some_and(|ledger| ledger.intent.is_some()),
         };
         self.with(|state| {
-            if state.snapshots.get(&key) == Some(&entry) {
-                return Affected::default();
+            if let Some(known) = state.snapshots.get_mut(&key).filter(|known| known.uid == entry.uid) {
+                if entry.version.is_older_than(known.version) {
+                    return Affected::default();
+                }
+                if *known == entry {
+                    known.version = entry.version;
+                    return Affected::default();
+                }
             }
             state.remove_snapshot(&key);
             let instance = entry.instance.clone();
@@ -204,7 +274,9 @@ impl Registry {
         self.with(|state| {
             let rivals = |id: &InstanceId| {
                 let others = state.by_id.get(id).into_iter().flatten();
-                others.filter(|other| *other != key).map(|other| (*id, other.clone())).collect::<Vec<_>>()
+                // Observe neither holds nor needs a claim.
+                let manages = |other: &&ObjectKey| state.instances.get(*other).is_some_and(|entry| !entry.observes);
+                others.filter(manages).filter(|other| *other != key).map(|other| (*id, other.clone())).collect::<Vec<_>>()
             };
             ids.iter().flat_map(rivals).collect()
         })
@@ -214,9 +286,12 @@ impl Registry {
     #[must_use]
     pub fn snapshots_of(&self, key: &ObjectKey) -> SnapshotFacts {
         self.with(|state| {
-            let keys = state.by_instance.get(key).into_iter().flatten();
+            // By reference, and by VM: it may have come to be managed under another object's name.
+            let vm = state.instances.get(key).and_then(|entry| entry.recorded);
+            let same_vm = state.snapshots.iter().filter(|(_, entry)| vm.is_some() && entry.vm == vm).map(|(other, _)| other);
+            let keys: BTreeSet<&ObjectKey> = state.by_instance.get(key).into_iter().flatten().chain(same_vm).collect();
             let mut facts = SnapshotFacts::default();
-            for (other, snapshot) in keys.filter_map(|other| state.snapshots.get(other).map(|entry| (other, entry))) {
+            for (other, snapshot) in keys.into_iter().filter_map(|other| state.snapshots.get(other).map(|entry| (other, entry))) {
                 if snapshot.intent && facts.intent.is_none() {
                     facts.intent = Some(other.name.clone());
                 }
@@ -266,19 +341,32 @@ impl Registry {
                 name: entry.name.clone(),
                 service: entry.service,
                 refuses,
-                busy: entry.intent || entry.operating,
+                intent: entry.intent,
+                operating: entry.operating,
             })
         })
     }
 
-    /// The services in use, with the ids recorded in each by objects that are not being deleted.
+    /// All instance objects.
+    #[must_use]
+    pub fn instances(&self) -> Vec<ObjectKey> {
+        self.with(|state| state.instances.keys().cloned().collect())
+    }
+
+    /// All snapshot objects.
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<ObjectKey> {
+        self.with(|state| state.snapshots.keys().cloned().collect())
+    }
+
+    /// The services in use, with the ids recorded in each, but for those that we asked ITCare to delete.
     #[must_use]
     pub fn in_use(&self) -> BTreeMap<ServiceId, BTreeSet<InstanceId>> {
         self.with(|state| {
             let mut all: BTreeMap<ServiceId, BTreeSet<InstanceId>> = BTreeMap::new();
             for entry in state.instances.values() {
                 let ids = all.entry(entry.service).or_default();
-                ids.extend(entry.recorded.filter(|_| !entry.deleting));
+                ids.extend(entry.recorded.filter(|_| !entry.deleted_by_us));
             }
             all
         })
@@ -316,6 +404,20 @@ pub(super) fn key_of(namespace: Option<&str>, name: Option<&str>) -> Option<Obje
 }
 
 impl State {
+    fn add_instance(&mut self, key: &ObjectKey, entry: Instance) -> Affected {
+        let mut affected = self.remove_instance(key);
+        self.by_name.entry((entry.service, entry.name.folded())).or_default().insert(key.clone());
+        if let Some(id) = entry.recorded {
+            self.by_id.entry(id).or_default().insert(key.clone());
+        }
+        self.instances.insert(key.clone(), entry);
+        let more = self.affected_by(key);
+        affected.instances.extend(more.instances);
+        affected.snapshots.extend(more.snapshots);
+        affected.instances.retain(|other| other != key);
+        affected
+    }
+
     fn remove_instance(&mut self, key: &ObjectKey) -> Affected {
         let affected = self.affected_by(key);
         let Some(entry) = self.instances.remove(key) else { return affected };

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::Context;
 use super::memory::Objects;
+use super::registry::{Affected, key_of};
 use crate::crd::{ITCareInstance, ITCareSnapshot, Kind, Record};
 use crate::decide::instance::{self, ObjectFacts, View};
 use crate::decide::snapshot::{self, InstanceFacts, SnapshotView};
 use crate::decide::{Cloud, Decision, Memory, Outcome, Site, Step};
-use crate::model::{HostName, InstanceId, Ledger, LedgerError, Moment, ObjectKey, ServiceId};
+use crate::model::{ActionId, HostName, InstanceId, Ledger, LedgerError, Moment, ObjectKey, OperationKind, ServiceId};
 
 /// What a pass knows of its object, whatever its kind.
 pub struct Gathered<K: Subject> {
@@ -30,6 +31,8 @@ pub struct Gathered<K: Subject> {
     pub cloud: Cloud,
     /// What is remembered.
     pub memory: Memory,
+    /// Whether the ledger is of this very object.
+    pub ledger_fits: bool,
     /// When the pass began.
     pub pass: Duration,
     /// When a look is due though nothing asks for it.
@@ -76,8 +79,16 @@ pub trait Subject: Kind + Sized {
     fn conditions(status: &Self::Status) -> &[crate::crd::Condition];
     /// The id of the action that it follows, with its kind.
     fn followed(status: &Self::Status) -> Option<&crate::crd::status::Operation>;
+    /// It came or changed: whom else that concerns.
+    fn apply(context: &Context, record: &Record<Self>) -> Affected;
+    /// It is gone: whom else that concerns.
+    fn forget(context: &Context, key: &ObjectKey) -> Affected;
+    /// All objects of this kind that the index knows.
+    fn known(context: &Context) -> Vec<ObjectKey>;
+    /// Notes what a write of ours returned: the next pass sees it, and so do all that ask who claims what.
+    fn wrote(context: &Context, record: Arc<Record<Self>>);
     /// An operation ended in this pass.
-    fn operation_ended(context: &Context, machine: Option<&Machine>);
+    fn operation_ended(context: &Context, gathered: &Gathered<Self>, machine: Option<&Machine>);
     /// The status of an object whose spec cannot be decoded.
     fn undecodable(status: &Self::Status, conditions: Vec<crate::crd::Condition>, generation: i64) -> Self::Status;
 }
@@ -145,8 +156,36 @@ impl Subject for ITCareInstance {
         status.operation.as_ref()
     }
 
-    /// Its own pass has looked at the VM after it.
-    fn operation_ended(_: &Context, _: Option<&Machine>) {}
+    fn apply(context: &Context, record: &Record<Self>) -> Affected {
+        context.registry.apply_instance(record)
+    }
+
+    fn forget(context: &Context, key: &ObjectKey) -> Affected {
+        context.instances.forget(key);
+        context.registry.forget_instance(key)
+    }
+
+    fn known(context: &Context) -> Vec<ObjectKey> {
+        context.registry.instances()
+    }
+
+    fn wrote(context: &Context, record: Arc<Record<Self>>) {
+        let affected = context.registry.apply_instance(&record);
+        if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
+            context.instances.wrote(&key, record);
+        }
+        context.wake(affected);
+    }
+
+    /// Its own pass has looked at the VM after it; a creation teaches who we are.
+    fn operation_ended(context: &Context, gathered: &Gathered<Self>, _: Option<&Machine>) {
+        let Some(operation) = gathered.status.operation.as_ref() else { return };
+        let ours = operation.action_id.is_some_and(|id| context.machines.is_replied(ActionId::new(id)));
+        if ours && operation.kind == OperationKind::Create {
+            let detail = gathered.cloud.detail.as_ref().value();
+            context.machines.learn_creator(detail.and_then(|detail| detail.creation_user.as_deref()));
+        }
+    }
 
     fn undecodable(status: &Self::Status, conditions: Vec<crate::crd::Condition>, generation: i64) -> Self::Status {
         Self::Status { conditions, observed_generation: Some(generation), ..status.clone() }
@@ -176,6 +215,7 @@ fn view(gathered: &Gathered<ITCareInstance>, now: Moment) -> View<'_> {
 #[derive(Debug)]
 pub struct SnapshotMore {
     instance: Option<InstanceFacts>,
+    service_allowed: bool,
     sibling_intent: Option<String>,
     slot_timeout: Duration,
 }
@@ -204,11 +244,16 @@ impl Subject for ITCareSnapshot {
             id: standing.id,
             name: standing.name,
             service: standing.service,
-            refuses: standing.refuses,
-            busy: standing.busy,
+            refuses: standing.refuses.or_else(|| {
+                let allowed = context.allows(&key.namespace, standing.service);
+                (!allowed).then(|| format!("namespace {} may not use service {}", key.namespace, standing.service))
+            }),
+            intent: standing.intent,
+            operating: standing.operating,
         });
         SnapshotMore {
             instance: standing,
+            service_allowed: machine.is_none_or(|machine| context.allows(&key.namespace, machine.service)),
             sibling_intent: context.registry.sibling_intent(key, &instance, machine.and_then(|machine| machine.id)),
             slot_timeout: crate::crd::snapshot::slot_timeout(spec),
         }
@@ -240,8 +285,32 @@ impl Subject for ITCareSnapshot {
         status.operation.as_ref()
     }
 
+    fn apply(context: &Context, record: &Record<Self>) -> Affected {
+        context.registry.apply_snapshot(record)
+    }
+
+    fn forget(context: &Context, key: &ObjectKey) -> Affected {
+        context.snapshots.forget(key);
+        context.registry.forget_snapshot(key)
+    }
+
+    fn known(context: &Context) -> Vec<ObjectKey> {
+        context.registry.snapshots()
+    }
+
+    fn wrote(context: &Context, record: Arc<Record<Self>>) {
+        let affected = context.registry.apply_snapshot(&record);
+        if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
+            context.snapshots.wrote(&key, record);
+        }
+        context.wake(affected);
+    }
+
     /// The slot changed, which the instance shows: what it knows of the VM is from before.
-    fn operation_ended(context: &Context, machine: Option<&Machine>) {
+    fn operation_ended(context: &Context, gathered: &Gathered<Self>, machine: Option<&Machine>) {
+        let namespace = gathered.object.key.namespace.clone();
+        let instance = ObjectKey::new(namespace, gathered.spec.instance_ref.name.clone());
+        context.wake(Affected { instances: vec![instance], snapshots: Vec::new() });
         if let Some(machine) = machine {
             context.machines.effect_ended(machine.service, &machine.name, context.now().mono);
         }
@@ -260,11 +329,13 @@ fn snapshot_view(gathered: &Gathered<ITCareSnapshot>, now: Moment) -> SnapshotVi
         ledger: gathered.ledger.clone(),
         site: &gathered.site,
         instance: gathered.more.instance.clone(),
+        service_allowed: gathered.more.service_allowed,
         sibling_intent: gathered.more.sibling_intent.clone(),
         slot_timeout: gathered.more.slot_timeout,
         cloud: gathered.cloud.clone(),
         memory: gathered.memory.clone(),
-        slot_due: gathered.due,
+        // Reading the slot is what moves its next look on.
+        slot_due: gathered.memory.slot_read.map_or(gathered.due, |at| at + gathered.site.detail_interval),
         now,
         pass: gathered.pass,
     }

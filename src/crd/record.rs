@@ -52,6 +52,23 @@ impl<K: Kind> Record<K> {
         serde_json::from_str(&self.status).unwrap_or_default()
     }
 
+    /// The status as JSON text.
+    #[must_use]
+    pub fn status_text(&self) -> &str {
+        &self.status
+    }
+
+    /// The name of an object of which nothing else is known.
+    #[must_use]
+    pub fn stub(namespace: &str, name: &str) -> Self {
+        let metadata = ObjectMeta {
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        };
+        Self { metadata, spec: Err("only its name is known".into()), status: "null".into() }
+    }
+
     /// One of our annotations.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {

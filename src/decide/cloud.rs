@@ -20,6 +20,9 @@ pub struct Site {
     pub account: AccountId,
     /// The name under which ITCare records our actions, once it is known from an action that is ours.
     pub submitter: Option<String>,
+    /// The name under which ITCare records what we created, once it is known from a VM that is ours. It need not
+    /// be spelled like the submitter.
+    pub creator: Option<String>,
     /// Which kind a `process` word stands for, learned from replies.
     pub processes: BTreeMap<String, OperationKind>,
     /// How long ITCare may take to show what a call did.

@@ -110,6 +110,8 @@ pub struct Guarded {
     pub ledger: Box<Ledger>,
     /// The one-shot request that it serves.
     pub request: Option<Timestamp>,
+    /// After this it is not sent any more.
+    pub not_after: Option<Timestamp>,
     /// What to send.
     pub call: GuardedCall,
 }
@@ -267,11 +269,13 @@ pub struct Memory {
     /// effect must be newer. It stays where it is while later reads of the same pass move on.
     pub over_seen: Option<(ActionId, Duration)>,
     /// First sight of the end of an action whose effect is not seen yet.
-    pub success_seen: Option<(ActionId, Duration)>,
+    success_seen: Option<(ActionId, Duration)>,
     /// First sight of the resume mark, or the end of our last stop.
     pub resume_seen: Option<Duration>,
     /// First 404 of the recorded id.
     pub missing_seen: Option<Duration>,
+    /// When the slot was last read.
+    pub slot_read: Option<Duration>,
     /// First sight of a slot that is taken.
     pub slot_seen: Option<Duration>,
     /// Per kind, the last operation that was refused or failed: the status has room for one, and two groups
@@ -279,9 +283,22 @@ pub struct Memory {
     pub trouble: BTreeMap<OperationKind, LastOperation>,
     /// Failures in a row that were not executed.
     pub failures: u32,
+    /// When the first of them was.
+    pub failing_since: Option<Duration>,
 }
 
 impl Memory {
+    /// When the end of that action was first seen.
+    pub fn first_end(&mut self, action: ActionId, now: Duration) -> Duration {
+        match self.success_seen {
+            Some((seen, first)) if seen == action => first,
+            Some(_) | None => {
+                self.success_seen = Some((action, now));
+                now
+            }
+        }
+    }
+
     /// The last operation of that kind, as far as status and memory know.
     #[must_use]
     pub fn last<'a>(&'a self, status: Option<&'a LastOperation>, kind: OperationKind) -> Option<&'a LastOperation> {
@@ -300,6 +317,12 @@ impl Memory {
         }
     }
 
+    /// Whether the end of that action was seen, and its effect not yet.
+    #[must_use]
+    pub fn awaits_effect(&self, action: ActionId) -> bool {
+        self.success_seen.is_some_and(|(seen, _)| seen == action)
+    }
+
     /// When the settle time of an operation without a clear answer began: at the end of its call, or when this
     /// process first saw it. Never by the wall clock, which may be another one than that of the sender.
     pub fn unclear_since(&mut self, submitted_at: Timestamp, now: Duration) -> Duration {
@@ -310,7 +333,7 @@ impl Memory {
                 now
             }
         };
-        if self.effect_end > Duration::ZERO { self.effect_end } else { first }
+        first.max(self.effect_end)
     }
 
     /// The running actions were asked for at `at`, and this one is among them or not. When it is not: the

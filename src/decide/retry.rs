@@ -16,8 +16,11 @@ pub const RECHECK: Duration = Duration::from_secs(600);
 /// Three alike and the object is `Stalled`: the first may be chance, the second bad luck.
 const ALIKE: i64 = 3;
 
-/// Failures in a row after which a refused credential or a missing right is no passing trouble any more.
-const GRACE: u32 = 2;
+/// For so long a refused credential or a missing right may be passing trouble: a rotation, a gateway.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// For so long a Secret may not be there yet: it is often applied together with what needs it.
+const GRACE_MISSING: Duration = Duration::from_secs(30);
 
 /// The wait after `failures` failures in a row: 2 s doubling to 5 min. The shell adds the jitter.
 #[must_use]
@@ -25,9 +28,10 @@ pub fn backoff(failures: u32) -> Duration {
     Duration::from_secs(2).saturating_mul(1 << failures.saturating_sub(1).min(8)).min(Duration::from_secs(300))
 }
 
-/// What a failure that executed nothing means for the object, and when to try again.
+/// What a failure that executed nothing means for the object, after `failures` of them in a row over `since`,
+/// and when to try again.
 #[must_use]
-pub fn blocked(failure: &Failure, failures: u32, doing: &str) -> (Verdict, Duration) {
+pub fn blocked(failure: &Failure, failures: u32, since: Duration, doing: &str) -> (Verdict, Duration) {
     let wait = backoff(failures.max(1));
     let working = |reason, message: String| Verdict::Working { reason, message, known: true };
     match failure.class {
@@ -41,7 +45,7 @@ pub fn blocked(failure: &Failure, failures: u32, doing: &str) -> (Verdict, Durat
         ),
         FailureClass::NoCredentials => {
             let message = format!("{doing}: {}", failure.message);
-            let verdict = if failures > GRACE {
+            let verdict = if since >= GRACE_MISSING {
                 Verdict::Stalled(Reason::CredentialsNotFound, message)
             } else {
                 working(Reason::CredentialsNotFound, message)
@@ -53,14 +57,14 @@ pub fn blocked(failure: &Failure, failures: u32, doing: &str) -> (Verdict, Durat
                 "{doing}: {}; check --itcare-client-id and the client secret, the secret file is read again when it changes",
                 failure.message
             );
-            (denied(Reason::CredentialsRejected, message, failures), wait.min(Duration::from_secs(60)))
+            (denied(Reason::CredentialsRejected, message, since), wait.min(Duration::from_secs(60)))
         }
         FailureClass::Forbidden => {
             let message = format!(
                 "{doing}: {}; the API account lacks the right for this (creating, deleting and recovering need the POW profile, other changes OPE)",
                 failure.message
             );
-            (denied(Reason::PermissionDenied, message, failures), wait)
+            (denied(Reason::PermissionDenied, message, since), wait)
         }
         FailureClass::Rejected => {
             (Verdict::Stalled(Reason::Rejected, format!("{doing}: {}", failure.message)), RECHECK)
@@ -68,8 +72,8 @@ pub fn blocked(failure: &Failure, failures: u32, doing: &str) -> (Verdict, Durat
     }
 }
 
-fn denied(reason: Reason, message: String, failures: u32) -> Verdict {
-    if failures >= GRACE {
+fn denied(reason: Reason, message: String, since: Duration) -> Verdict {
+    if since >= GRACE {
         Verdict::Stalled(reason, message)
     } else {
         Verdict::Working { reason: Reason::ProgressingWithRetry, message, known: true }
@@ -122,6 +126,10 @@ pub fn failed(
     generation: i64,
     now: Timestamp,
 ) -> LastOperation {
+    // A status write that failed makes us see the same end again.
+    if let Some(same) = last.filter(|last| last.kind == kind && last.action_id.is_some() && last.action_id == action_id) {
+        return same.clone();
+    }
     let before = last
         .filter(|last| {
             last.kind == kind && last.result == OperationResult::Failed && last.generation == Some(generation)
@@ -134,6 +142,7 @@ pub fn failed(
         result: OperationResult::Failed,
         finished_at: time::whole_seconds(now),
         message,
+        attempt: None,
         state: None,
         failures: Some(before + 1),
         generation: Some(generation),

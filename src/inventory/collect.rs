@@ -11,13 +11,17 @@ use crate::model::{ActionStatus, Failure, FailureClass, InstanceId, Listed, Serv
 impl Inventory {
     /// Lists these services: those that are known to answer share one call, each other one is asked alone.
     pub(super) async fn collect_lists(&self, wanted: BTreeSet<ServiceId>, background: bool) {
-        let all = wanted.clone();
         let joined = self.with(|state| state.joined.clone());
         let (shared, mut alone): (BTreeSet<_>, BTreeSet<_>) = wanted.into_iter().partition(|id| joined.contains(id));
         let priority = if background { Priority::Background } else { Priority::User };
         if !shared.is_empty() {
             let at = self.0.clock.now().mono;
             match self.list(&shared, priority).await {
+                // Whose is an item without a service? Asked alone, there is no doubt.
+                Ok(items) if shared.len() > 1 && items.iter().any(|item| item.service.is_none()) => {
+                    self.with(|state| state.joined.retain(|service| !shared.contains(service)));
+                    alone.extend(shared);
+                }
                 Ok(items) => self.store_lists(at, &shared, items),
                 Err(failure) if splits(failure.class) => {
                     // One service among them is refused: each for itself, so that the others stay seen.
@@ -32,27 +36,28 @@ impl Inventory {
             let only = BTreeSet::from([service]);
             match self.list(&only, priority).await {
                 Ok(items) => {
-                    self.with(|state| state.joined.insert(service));
+                    if items.iter().all(|item| item.service.is_some()) {
+                        self.with(|state| state.joined.insert(service));
+                    }
                     self.store_lists(at, &only, items);
                 }
                 Err(failure) => self.store_failure(at, &only, &failure),
             }
         }
-        self.settle_doubts(&all).await;
+        self.settle_doubts().await;
     }
 
     /// Where several ids vanished but another recorded one is still listed: reading it tells whether the
     /// account still sees this service.
-    async fn settle_doubts(&self, services: &BTreeSet<ServiceId>) {
+    async fn settle_doubts(&self) {
         let witnesses: Vec<(ServiceId, InstanceId)> = self.with(|state| {
             let witness = |service: &ServiceId| {
-                state.doubted.get(service)?;
                 let view = state.services.get(service)?;
                 let recorded = state.in_use.get(service)?;
                 let live = |id: &&InstanceId| view.items.get(id).is_some_and(Listed::is_live);
                 recorded.iter().find(live).map(|id| (*service, *id))
             };
-            services.iter().filter_map(witness).collect()
+            state.doubted.keys().filter_map(witness).collect()
         });
         for (service, id) in witnesses {
             let at = self.0.clock.now().mono;
@@ -73,7 +78,7 @@ impl Inventory {
             return Ok(listing.items);
         }
         Err(Failure {
-            class: FailureClass::Garbled,
+            class: FailureClass::Transient,
             status: None,
             message: "the list of instances changed while its pages were read".to_owned(),
         })
@@ -94,8 +99,9 @@ impl Inventory {
                 let view = ServiceView::new(at, items);
                 let before = state.services.get(&service);
                 let recorded = state.in_use.get(&service);
-                if vanished(&view, before.map(Arc::as_ref), recorded) >= 2 {
-                    state.doubted.insert(service, at);
+                let gone = vanished(&view, before.map(Arc::as_ref), recorded);
+                if gone > 0 {
+                    state.vanished.push((at, service, gone));
                 }
                 match before.map(|before| view.changed_since(before)) {
                     Some(items) if items.is_empty() => {}
@@ -105,11 +111,25 @@ impl Inventory {
                 state.services.insert(service, Arc::new(view));
             }
         });
+        self.doubt(at);
         self.answer();
         for change in changes {
             // Nobody listens any more only at shutdown.
             let _ = self.0.changed.send(change);
         }
+    }
+
+    /// Several ids that nobody deleted vanished within one sweep: the account may have lost its sight.
+    fn doubt(&self, now: Duration) {
+        let window = self.0.settings.observe_interval * 2;
+        self.with(|state| {
+            state.vanished.retain(|(at, ..)| now.saturating_sub(*at) <= window);
+            if state.vanished.iter().map(|(_, _, count)| count).sum::<usize>() >= 2 {
+                for (at, service, _) in std::mem::take(&mut state.vanished) {
+                    state.doubted.insert(service, at);
+                }
+            }
+        });
     }
 
     fn store_failure(&self, at: Duration, services: &BTreeSet<ServiceId>, failure: &Failure) {
@@ -142,13 +162,13 @@ impl Inventory {
 /// Whether the failure may be one service's own: then the shared call is split.
 fn splits(class: FailureClass) -> bool {
     match class {
-        FailureClass::Rejected | FailureClass::Forbidden | FailureClass::Missing => true,
+        // One item that cannot be read makes its whole page so: the others must not go blind for it.
+        FailureClass::Rejected | FailureClass::Forbidden | FailureClass::Missing | FailureClass::Garbled => true,
         FailureClass::Transient
         | FailureClass::Throttled(_)
         | FailureClass::Ambiguous(_)
         | FailureClass::Unauthenticated
-        | FailureClass::NoCredentials
-        | FailureClass::Garbled => false,
+        | FailureClass::NoCredentials => false,
     }
 }
 

@@ -62,6 +62,8 @@ struct State {
     joined: BTreeSet<ServiceId>,
     /// What the registry says: the services in use and the ids recorded in them.
     in_use: BTreeMap<ServiceId, BTreeSet<InstanceId>>,
+    /// Recorded ids that vanished of late: when, where, how many.
+    vanished: Vec<(Duration, ServiceId, usize)>,
     /// Services where several recorded ids vanished at once: a 404 proves nothing there until one reads right.
     doubted: HashMap<ServiceId, Duration>,
     /// Services where a recorded id read right under this account.

@@ -49,6 +49,9 @@ pub struct Intent {
     /// The one-shot request that it serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Timestamp>,
+    /// The action that is known to have ended well: whatever happens, the call is not sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<ActionId>,
 }
 
 /// A group of fields that one PATCH operation changes.

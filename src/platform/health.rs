@@ -35,6 +35,15 @@ impl Health {
         self.with(|state| state.waiting.insert(name, why.into()));
     }
 
+    /// Says more about something that is waited for; nothing if it is there already.
+    pub fn explain(&self, name: &'static str, why: impl Into<String>) {
+        self.with(|state| {
+            if let Some(waiting) = state.waiting.get_mut(name) {
+                *waiting = why.into();
+            }
+        });
+    }
+
     /// What was waited for is there.
     pub fn ready(&self, name: &'static str) {
         self.with(|state| state.waiting.remove(name));

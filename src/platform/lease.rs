@@ -5,7 +5,6 @@
 //! a holder that cannot renew in time steps down before anybody else can take over. A lease is not a
 //! fence: what a stopped process has already sent cannot be recalled. The ledger is the last defence.
 
-
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -117,27 +116,27 @@ impl Elector {
         (Self { api, settings, clock, seen: None, held: None, sender }, Gate { state })
     }
 
-    /// Competes until `stop`; then closes the gate, waits for `drained`, and releases the lease.
+    /// Competes until `stop`; then closes the gate, goes on renewing until `drained`, so that what is in flight
+    /// ends while nobody else leads, and releases the lease.
     pub async fn run(mut self, stop: CancellationToken, drained: CancellationToken) {
         let mut renewed = Instant::now();
+        let mut stopping = false;
         loop {
-            // Validity counts from before the request: the server may have answered long ago.
             let begun = Instant::now();
-            let left = match self.leads() {
+            let left = match self.held.is_some() {
                 true => (renewed + self.settings.renew_deadline()).saturating_duration_since(begun),
                 false => self.settings.renew_deadline(),
             };
-            let result = tokio::select! {
-                result = timeout(left, self.step()) => result,
-                () = stop.cancelled() => break,
-            };
+            // A write that is cut off half-way may have been carried out: it is always waited for, in bounds.
+            let result = timeout(left, self.step()).await;
             match result {
                 Ok(Ok(true)) => {
+                    // Validity counts from before the request: the server may have answered long ago.
                     renewed = begun;
-                    if !self.leads() {
+                    if !self.leads() && !stopping {
                         tracing::info!(lease = %self.settings.name, identity = %self.settings.identity, "leading");
                     }
-                    self.set(Some(begun + self.settings.renew_deadline()));
+                    self.set(Some(begun + self.settings.renew_deadline()).filter(|_| !stopping));
                 }
                 Ok(Ok(false)) => {
                     if self.leads() {
@@ -148,18 +147,26 @@ impl Elector {
                 Ok(Err(error)) => tracing::warn!(error = %error, "lease"),
                 Err(_) => tracing::warn!("lease call timed out"),
             }
-            if self.leads() && renewed.elapsed() >= self.settings.renew_deadline() {
+            if self.held.is_some() && renewed.elapsed() >= self.settings.renew_deadline() {
                 tracing::warn!(lease = %self.settings.name, "the lease could not be renewed in time: standing down");
                 self.held = None;
                 self.set(None);
             }
+            if stopping && (self.held.is_none() || drained.is_cancelled()) {
+                break;
+            }
             tokio::select! {
                 () = tokio::time::sleep(self.settings.retry()) => {}
-                () = stop.cancelled() => break,
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    self.set(None);
+                    if self.held.is_none() || drained.is_cancelled() {
+                        break;
+                    }
+                }
+                () = drained.cancelled(), if stopping => break,
             }
         }
-        self.set(None);
-        let _ = timeout(self.settings.renew_deadline(), drained.cancelled()).await;
         match timeout(self.settings.renew_deadline(), self.release()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = %error, "the lease could not be released"),
@@ -263,4 +270,3 @@ impl Elector {
         self.replace(&lease).await.map(drop)
     }
 }
-

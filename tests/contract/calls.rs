@@ -40,15 +40,8 @@ pub enum Read {
 }
 
 impl Read {
-    pub const ALL: [Self; 7] = [
-        Self::List,
-        Self::Detail,
-        Self::Storage,
-        Self::Network,
-        Self::Snapshot,
-        Self::Action,
-        Self::Actions,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::List, Self::Detail, Self::Storage, Self::Network, Self::Snapshot, Self::Action, Self::Actions];
 
     pub async fn call(self, client: &Client) -> Result<(), ApiError> {
         let priority = Priority::User;

@@ -65,7 +65,11 @@ pub struct Raw {
 impl Raw {
     /// Its body; null when there is none.
     pub fn json(&self) -> Value {
-        if self.body.is_empty() { Value::Null } else { serde_json::from_slice(&self.body).expect("it is JSON") }
+        if self.body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&self.body).expect("it is JSON")
+        }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -74,7 +78,13 @@ impl Raw {
 }
 
 /// One request past the client.
-pub async fn send(sim: &Sim, authorization: &str, method: &str, path: &str, body: Option<(&str, Bytes)>) -> Raw {
+pub async fn send(
+    sim: &Sim,
+    authorization: &str,
+    method: &str,
+    path: &str,
+    body: Option<(&str, Bytes)>,
+) -> Raw {
     let mut request = Request::builder().method(method).uri(path).header("authorization", authorization);
     let mut bytes = Bytes::new();
     if let Some((kind, body)) = body {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use itcare_operator::api::transport::TransportErrorKind::{NotSent, TooLarge, Unknown};
 use itcare_operator::api::{ApiError, Client, Priority};
 use itcare_operator::model::FailureClass::{
-    self, Ambiguous, Forbidden, Garbled, Missing, NoCredentials, Rejected, Throttled, Transient, Unauthenticated,
+    self, Ambiguous, Forbidden, Garbled, Missing, NoCredentials, Rejected, Throttled, Transient,
+    Unauthenticated,
 };
 
 use crate::calls::{Change, Read, VM};
@@ -222,7 +223,12 @@ async fn without_credentials_nothing_is_sent() {
     let secret = Secret::new(SECRET);
     secret.set(Err("--itcare-client-secret-file /run/secret: no such file"));
     let fake = Fake::new([]);
-    let client = Client::new(options(), std::sync::Arc::new(fake.clone()), std::sync::Arc::new(secret), std::sync::Arc::new(()));
+    let client = Client::new(
+        options(),
+        std::sync::Arc::new(fake.clone()),
+        std::sync::Arc::new(secret),
+        std::sync::Arc::new(()),
+    );
     let error = Read::Detail.call(&client).await.expect_err("there are none");
     assert_eq!(error.class(), NoCredentials);
     assert_eq!(error.failure().message, "--itcare-client-secret-file /run/secret: no such file");

@@ -23,7 +23,11 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// What the network does with one request.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    Reply { status: u16, headers: Vec<(&'static str, String)>, body: Bytes },
+    Reply {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: Bytes,
+    },
     Fails(TransportErrorKind),
     /// No reply, ever.
     Never,
@@ -83,7 +87,8 @@ impl Seen {
 
     pub fn query(&self) -> BTreeMap<String, String> {
         let query = self.raw_query.as_deref().unwrap_or_default();
-        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let pairs: Vec<(String, String)> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let map: BTreeMap<String, String> = pairs.iter().cloned().collect();
         assert_eq!(map.len(), pairs.len(), "a parameter comes twice: {query}");
         map
@@ -106,7 +111,11 @@ pub struct Fake(Arc<Mutex<Script>>);
 impl Fake {
     pub fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
         let tokens = VecDeque::from([Answer::ok("reply-token.json")]);
-        Self(Arc::new(Mutex::new(Script { answers: answers.into_iter().collect(), tokens, ..Script::default() })))
+        Self(Arc::new(Mutex::new(Script {
+            answers: answers.into_iter().collect(),
+            tokens,
+            ..Script::default()
+        })))
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {

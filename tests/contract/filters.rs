@@ -128,10 +128,7 @@ async fn the_filters_of_the_actions_are_the_pages() {
         ),
         (ActionFilter { resource_id: Some(VM), ..plain() }, ("resourceId", "5220149")),
         (ActionFilter { service_id: Some(ServiceId::new(13)), ..plain() }, ("serviceId", "13")),
-        (
-            ActionFilter { statuses: vec![ActionStatus::InProgress], ..plain() },
-            ("statuses", "IN_PROGRESS"),
-        ),
+        (ActionFilter { statuses: vec![ActionStatus::InProgress], ..plain() }, ("statuses", "IN_PROGRESS")),
         (ActionFilter { statuses, ..plain() }, ("statuses", "IN_PROGRESS,SUCCESS,ERROR,WAITING")),
         (ActionFilter { request_id: Some("41822".to_owned()), ..plain() }, ("requestId", "41822")),
     ];

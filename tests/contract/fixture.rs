@@ -58,7 +58,8 @@ fn every_payload_that_is_called_json_is_json() {
     for path in files("fixtures/itcare") {
         if path.extension().is_some_and(|extension| extension == "json") {
             let text = std::fs::read_to_string(&path).expect("it can be read");
-            serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            serde_json::from_str::<Value>(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::fake::{Answer, bench};
 use crate::reads;
 
 /// Far more than any stack holds.
-const DEEP: usize = 200_000;
+const DEEP: usize = 100_000;
 
 fn nested(begin: &str, end: &str) -> String {
     format!("{}1{}", begin.repeat(DEEP), end.repeat(DEEP))
@@ -34,7 +34,10 @@ async fn every_call_is_bounded_to_eight_mebibytes_and_a_token_to_much_less() {
 async fn a_reply_that_is_too_long_says_so() {
     let (client, _) = bench([Answer::Fails(TransportErrorKind::TooLarge)]);
     let error = Read::List.call(&client).await.expect_err("it is too long");
-    assert_eq!((error.class(), error.to_string()), (FailureClass::Garbled, "listInstances: the network failed".to_owned()));
+    assert_eq!(
+        (error.class(), error.to_string()),
+        (FailureClass::Garbled, "listInstances: the network failed".to_owned())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,33 +59,28 @@ async fn a_deeply_nested_reply_is_garbled_and_harms_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deep_part_of_a_detail_is_garbled() {
-    for field in ["network", "region", "patchParty", "snapshot", "storageInformation"] {
-        for part in [nested("[", "]"), nested("{\"id\":", "}")] {
+async fn a_deep_part_of_a_detail_is_passed_over_or_garbled() {
+    let fields = ["future", "cpu", "network", "region", "patchParty", "snapshot", "storageInformation"];
+    for field in fields {
+        for part in [nested("[", "]"), nested("{\"id\":", "}"), nested("{\"dns\":[", "]}")] {
             let begin = "{\"id\":5220149,\"name\":\"PEB4MYAPP01\",\"status\":\"ACTIVE\"";
             let (client, _) = bench([Answer::new(200, format!("{begin},\"{field}\":{part}}}"))]);
-            let error = client.detail(VM, Priority::User).await.expect_err("it cannot be understood");
-            assert_eq!(error.class(), FailureClass::Garbled, "{field}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deep_part_that_nobody_reads_is_passed_over_or_garbled() {
-    for part in [nested("[", "]"), nested("{\"a\":", "}")] {
-        let body = format!("{{\"future\":{part},\"id\":5220149,\"name\":\"PEB4MYAPP01\",\"status\":\"ACTIVE\"}}");
-        let (client, _) = bench([Answer::new(200, body)]);
-        match client.detail(VM, Priority::User).await {
-            Ok(detail) => assert_eq!(detail.name, reads::detail().name),
-            Err(error) => assert_eq!(error.class(), FailureClass::Garbled),
+            match client.detail(VM, Priority::User).await {
+                Ok(detail) => assert_eq!(detail.name, reads::detail().name),
+                Err(error) => assert_eq!(error.class(), FailureClass::Garbled, "{field}"),
+            }
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_amount_out_of_all_bounds_counts_as_not_given() {
-    for amount in ["1e400", "1e300", "-1e300", "99999999999999999999999", "\"NaN\"", "\"inf\"", "-4", "0", "4294967296"] {
-        let body = format!("{{\"id\":5220149,\"name\":\"PEB4MYAPP01\",\"status\":\"ACTIVE\",\"cpu\":2,\"ram\":{amount}}}");
+    for amount in
+        ["1e400", "1e300", "-1e300", "99999999999999999999999", "\"NaN\"", "\"inf\"", "-4", "0", "4294967296"]
+    {
+        let body = format!(
+            "{{\"id\":5220149,\"name\":\"PEB4MYAPP01\",\"status\":\"ACTIVE\",\"cpu\":2,\"ram\":{amount}}}"
+        );
         let (client, _) = bench([Answer::new(200, body)]);
         match client.detail(VM, Priority::User).await {
             Ok(detail) => assert_eq!(detail.size, None, "{amount}"),

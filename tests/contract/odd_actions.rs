@@ -71,7 +71,11 @@ async fn the_dates_of_an_action_may_have_an_offset_without_a_colon() {
 async fn a_change_whose_action_cannot_be_read_may_have_been_carried_out() {
     let ambiguous = FailureClass::Ambiguous(None);
     for status in [200, 202, 204] {
-        assert_eq!(class(Answer::new(status, fixture::bytes("odd-nothing.txt"))).await, ambiguous, "{status}");
+        assert_eq!(
+            class(Answer::new(status, fixture::bytes("odd-nothing.txt"))).await,
+            ambiguous,
+            "{status}"
+        );
     }
     for name in [
         "odd-action-without-id.json",
@@ -99,6 +103,27 @@ async fn an_action_that_was_asked_for_and_cannot_be_read_is_garbled() {
     }
 }
 
+/// An action that hides its name would look like nobody's.
+#[tokio::test(start_paused = true)]
+async fn an_action_whose_name_cannot_be_read_is_garbled() {
+    for name in ["7", "[\"PEB4MYAPP01\"]", "{}", "false"] {
+        let body = format!("[{{\"id\": 1333, \"status\": \"IN_PROGRESS\", \"resourceName\": {name}}}]");
+        let (client, _) = bench([Answer::new(200, body)]);
+        let error = Read::Actions.call(&client).await.expect_err("it cannot be understood");
+        assert_eq!(error.class(), FailureClass::Garbled, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_message_of_an_action_is_cut_to_what_a_person_reads() {
+    let long = "é".repeat(100_000);
+    let body = format!("{{\"id\": 1333, \"status\": \"ERROR\", \"message\": \"{long}\"}}");
+    let (client, _) = bench([Answer::new(200, body)]);
+    let action = client.action(ActionId::new(1333), Priority::User).await.expect("it is understood");
+    let message = action.message.expect("there is one");
+    assert!((100..=2000).contains(&message.chars().count()), "{}", message.chars().count());
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_actions_may_be_an_empty_array_or_null_or_no_content() {
     let answers = [
@@ -115,8 +140,12 @@ async fn no_actions_may_be_an_empty_array_or_null_or_no_content() {
 
 #[tokio::test(start_paused = true)]
 async fn half_an_answer_to_what_runs_is_none() {
-    for name in ["odd-actions-one-unreadable.json", "odd-actions-paged.json", "odd-error-page.html", "odd-nothing.txt"]
-    {
+    for name in [
+        "odd-actions-one-unreadable.json",
+        "odd-actions-paged.json",
+        "odd-error-page.html",
+        "odd-nothing.txt",
+    ] {
         let (client, _) = bench([Answer::ok(name)]);
         let error = Read::Actions.call(&client).await.expect_err("it cannot be understood");
         assert_eq!(error.class(), FailureClass::Garbled, "{name}");

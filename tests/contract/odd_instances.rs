@@ -43,12 +43,12 @@ fn bare() -> Detail {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_but_id_name_and_status_may_be_missing() {
+async fn nearly_everything_may_be_missing() {
     assert_eq!(read("odd-detail-bare.json").await, bare());
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_but_id_name_and_status_may_be_null() {
+async fn nearly_everything_may_be_null() {
     assert_eq!(read("odd-detail-nulls.json").await, bare());
 }
 
@@ -171,6 +171,20 @@ async fn an_unknown_state_is_kept_as_a_word_and_is_neither_running_nor_stopped()
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_without_a_state_exists_and_is_in_transit() {
+    for body in [
+        r#"{"id": 5220149, "name": "PEB4MYAPP01"}"#,
+        r#"{"id": 5220149, "name": "PEB4MYAPP01", "status": 7.5}"#,
+    ] {
+        let (client, _) = bench([Answer::new(200, body)]);
+        let detail = client.detail(VM, Priority::User).await.expect("it is understood");
+        assert_eq!(detail.state.power(), None);
+        assert!(detail.listed().is_live());
+        assert_eq!(detail, Detail { state: InstanceState::Other(String::new()), ..bare() });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_that_cannot_be_told_from_others_is_garbled() {
     let bodies = [
         fixture::bytes("odd-detail-without-name.json"),
@@ -180,7 +194,6 @@ async fn an_instance_that_cannot_be_told_from_others_is_garbled() {
         fixture::bytes("odd-nothing.txt"),
         fixture::bytes("odd-error-page.html"),
         r#"{"id": -1, "name": "PEB4MYAPP01", "status": "ACTIVE"}"#.into(),
-        r#"{"id": 5220149, "name": "PEB4MYAPP01"}"#.into(),
     ];
     for body in bodies {
         let (client, _) = bench([Answer::new(200, body.clone())]);
@@ -207,9 +220,11 @@ async fn a_network_may_be_known_in_part_or_not_at_all() {
 
 #[tokio::test(start_paused = true)]
 async fn storage_may_be_known_in_part_or_not_at_all() {
-    let system = |mount_point: &str, size_gb| FileSystem { mount_point: mount_point.to_owned(), kind: None, size_gb };
+    let system =
+        |mount_point: &str, size_gb| FileSystem { mount_point: mount_point.to_owned(), kind: None, size_gb };
     // What is mounted nowhere is no file system for anybody.
-    let part = Storage { file_systems: vec![system("C:\\", Some(60)), system("/opt", None)], total_gb: Some(60) };
+    let part =
+        Storage { file_systems: vec![system("C:\\", Some(60)), system("/opt", None)], total_gb: Some(60) };
     let rows = [
         (Answer::ok("odd-storage-parts.json"), part),
         (Answer::ok("odd-empty-object.json"), Storage::default()),

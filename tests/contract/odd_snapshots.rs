@@ -23,6 +23,7 @@ async fn every_answer_that_says_none_is_none() {
         Answer::ok("odd-empty-object.json"),
         Answer::ok("odd-null.json"),
         Answer::ok("odd-empty-list.json"),
+        Answer::new(200, r#"{"id": null, "label": null, "createdAt": null, "expiresAt": null}"#),
         Answer::empty(404),
         Answer::new(404, fixture::bytes("reply-error.json")),
         Answer::new(404, fixture::bytes("odd-error-page.html")),

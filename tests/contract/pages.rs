@@ -47,7 +47,10 @@ async fn pages_that_fit_together_are_a_whole_list() {
     assert_eq!(listing.items.iter().map(|item| item.id.get()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     for (number, seen) in seen.iter().enumerate() {
         let query = seen.query();
-        assert_eq!((query["page"].as_str(), query["size"].as_str(), query["sort"].as_str()), (number.to_string().as_str(), "2", "id"));
+        assert_eq!(
+            (query["page"].as_str(), query["size"].as_str(), query["sort"].as_str()),
+            (number.to_string().as_str(), "2", "id")
+        );
     }
     assert_eq!(seen.len(), 3);
 }
@@ -60,7 +63,10 @@ async fn one_page_is_a_whole_list_when_it_holds_all_that_are_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn the_order_of_the_items_is_by_id_whatever_the_server_does() {
-    assert_eq!(made(vec![counted(&[3, 1], 3, false), counted(&[2], 3, true)]).await, (vec![1, 2, 3], true, 2));
+    assert_eq!(
+        made(vec![counted(&[3, 1], 3, false), counted(&[2], 3, true)]).await,
+        (vec![1, 2, 3], true, 2)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +140,10 @@ async fn a_last_flag_that_never_comes_is_replaced_by_an_empty_page() {
 #[tokio::test(start_paused = true)]
 async fn a_page_that_fails_fails_the_list() {
     let (client, _) = bench([Answer::new(200, counted(&[1, 2], 4, false).to_string()), Answer::empty(503)]);
-    let error = client.list_all(&InstanceFilter::default(), Priority::Background).await.expect_err("half a list is none");
+    let error = client
+        .list_all(&InstanceFilter::default(), Priority::Background)
+        .await
+        .expect_err("half a list is none");
     assert_eq!(error.class(), FailureClass::Transient);
     let (listing, _) = listing(vec![counted(&[1, 2], 4, false), json!({"content": [{"id": 3}]})]).await;
     assert_eq!(listing.expect_err("half a list is none").class(), FailureClass::Garbled);
@@ -150,7 +159,8 @@ async fn a_list_without_an_end_is_given_up() {
 /// A cloud of eleven instances, four to a page.
 fn eleven() -> (Cloud, InstanceFilter, BTreeSet<i64>) {
     let sim = Sim::new(Config { max_page_size: 4, ..Config::explicit() });
-    let ids = (1..=11).map(|number| sim.seed(SeedInstance::new(&format!("PEB4MYAPP{number:02}"), 13))).collect();
+    let ids =
+        (1..=11).map(|number| sim.seed(SeedInstance::new(&format!("PEB4MYAPP{number:02}"), 13))).collect();
     (Cloud::of(sim), InstanceFilter { size: Some(200), ..InstanceFilter::default() }, ids)
 }
 
@@ -192,7 +202,10 @@ async fn what_is_created_between_two_pages_is_seen_and_what_is_deleted_is_notice
     }
     assert!(seen.contains(&new) && seen.is_superset(&all));
 
-    cloud.sim.inject(Fault::once(Match::operation(Operation::List), FaultKind::Delay(std::time::Duration::from_secs(9))).after(1));
+    cloud.sim.inject(
+        Fault::once(Match::operation(Operation::List), FaultKind::Delay(std::time::Duration::from_secs(9)))
+            .after(1),
+    );
     let (gone, _) = (*all.first().expect("there are some"), ());
     let deletion = async {
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;

@@ -1,7 +1,9 @@
 //! What the client sends: method, path, headers and body of every change, against the page's payloads.
 
 use http::Method;
-use itcare_operator::api::{Accepted, ApiError, Client, CreateInstance, PatchParty, Permit, Priority, Volume};
+use itcare_operator::api::{
+    Accepted, ApiError, Client, CreateInstance, PatchParty, Permit, Priority, Volume,
+};
 use itcare_operator::model::Size;
 use serde_json::Value;
 
@@ -232,8 +234,7 @@ async fn the_snapshot_calls_are_a_post_a_bare_patch_and_a_delete_by_id() {
         client.take_snapshot(VM, description, Some("RFC_123"), permit, &Always).await
     };
     assert_request(&sent(call).await, Method::POST, SNAPSHOTS, Some((JSON, "request-snapshot.json")));
-    let seen =
-        sent(async |client, permit| client.take_snapshot(VM, None, None, permit, &Always).await).await;
+    let seen = sent(async |client, permit| client.take_snapshot(VM, None, None, permit, &Always).await).await;
     assert_request(&seen, Method::POST, SNAPSHOTS, Some((JSON, "request-snapshot-bare.json")));
     let seen = sent(async |client, permit| client.recover_snapshot(VM, permit, &Always).await).await;
     assert_request(&seen, Method::PATCH, SNAPSHOTS, None);

@@ -81,7 +81,15 @@ async fn amounts_are_quoted_or_fractional_and_ids_are_not() {
         let caller = with(|quirks| quirks.numbers = numbers).await;
         let shown = caller.get(DETAIL).await.json();
         let example = fixture::json(detail);
-        for place in ["/cpu", "/ram", "/storage", "/network/usedPercent", "/snapshot/snapshotSize", "/network/id", "/id"] {
+        for place in [
+            "/cpu",
+            "/ram",
+            "/storage",
+            "/network/usedPercent",
+            "/snapshot/snapshotSize",
+            "/network/id",
+            "/id",
+        ] {
             let shapes = (shown.pointer(place).map(shape), example.pointer(place).map(shape));
             assert_eq!(shapes.0, shapes.1, "{numbers:?} {place}");
         }
@@ -98,9 +106,15 @@ async fn amounts_are_quoted_or_fractional_and_ids_are_not() {
 async fn the_patch_group_becomes_a_number() {
     let caller = with(|quirks| quirks.patch_group_as_number = true).await;
     let example = fixture::json("odd-detail-patch-group-number.json");
-    assert_eq!(caller.get(DETAIL).await.json()["patchParty"]["patchGroup"], example["patchParty"]["patchGroup"]);
+    assert_eq!(
+        caller.get(DETAIL).await.json()["patchParty"]["patchGroup"],
+        example["patchParty"]["patchGroup"]
+    );
     let page = fixture::json("reply-detail.json");
-    assert_eq!(plain().await.get(DETAIL).await.json()["patchParty"]["patchGroup"], page["patchParty"]["patchGroup"]);
+    assert_eq!(
+        plain().await.get(DETAIL).await.json()["patchParty"]["patchGroup"],
+        page["patchParty"]["patchGroup"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,11 +122,17 @@ async fn fields_appear_that_the_page_does_not_know() {
     let (odd, plain) = (with(|quirks| quirks.extra_fields = true).await, plain().await);
     let (more_detail, detail) = (odd.get(DETAIL).await.json(), plain.get(DETAIL).await.json());
     assert_eq!(more(&more_detail, &detail), ["futureField", "supportLevel", "totalSizeDisks"]);
-    assert_eq!(more(&fixture::json("odd-detail-unknown-fields.json"), &fixture::json("reply-detail.json")), ["futureField", "supportLevel", "totalSizeDisks"]);
+    assert_eq!(
+        more(&fixture::json("odd-detail-unknown-fields.json"), &fixture::json("reply-detail.json")),
+        ["futureField", "supportLevel", "totalSizeDisks"]
+    );
     let (more_snapshot, snapshot) = (odd.get(SNAPSHOTS).await.json(), plain.get(SNAPSHOTS).await.json());
     assert_eq!(more(&more_snapshot, &snapshot), ["futureField"]);
     let item = |page: Value| page["content"][0].clone();
-    let (more_item, few) = (item(odd.get("/compute/instances").await.json()), item(plain.get("/compute/instances").await.json()));
+    let (more_item, few) = (
+        item(odd.get("/compute/instances").await.json()),
+        item(plain.get("/compute/instances").await.json()),
+    );
     assert_eq!(more(&more_item, &few), ["supportLevel"]);
     let started = odd.change_with("PATCH", DETAIL, fixture::bytes("request-stop.json")).await.json();
     assert_eq!(more(&started, &fixture::json("reply-action.json")), ["futureField"]);
@@ -170,9 +190,15 @@ async fn an_accepted_change_has_the_status_and_the_body_that_were_chosen() {
 async fn parts_of_the_detail_are_left_out() {
     let plain = plain().await.get(DETAIL).await.json();
     let shown = with(|quirks| quirks.omit_storage = true).await.get(DETAIL).await.json();
-    assert_eq!((left_out(&shown, &plain), unknown(&shown, &plain)), (vec![".storage".to_owned(), ".storageInformation".to_owned()], vec![]));
+    assert_eq!(
+        (left_out(&shown, &plain), unknown(&shown, &plain)),
+        (vec![".storage".to_owned(), ".storageInformation".to_owned()], vec![])
+    );
     let shown = with(|quirks| quirks.omit_network = true).await.get(DETAIL).await.json();
-    assert_eq!((left_out(&shown, &plain), unknown(&shown, &plain)), (vec![".ipAddress".to_owned(), ".network".to_owned()], vec![]));
+    assert_eq!(
+        (left_out(&shown, &plain), unknown(&shown, &plain)),
+        (vec![".ipAddress".to_owned(), ".network".to_owned()], vec![])
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,6 +216,9 @@ async fn a_deleted_instance_stays_as_removed_or_is_gone() {
             assert_body(&raw, 404, "odd-nothing.txt");
             assert_eq!(listed["totalElements"], 0);
         }
-        assert_eq!(caller.change_with("PATCH", DETAIL, fixture::bytes("request-stop.json")).await.status, 404);
+        assert_eq!(
+            caller.change_with("PATCH", DETAIL, fixture::bytes("request-stop.json")).await.status,
+            404
+        );
     }
 }

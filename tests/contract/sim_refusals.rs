@@ -27,7 +27,9 @@ fn assert_object(raw: &Raw, status: u16, about: &str) {
     assert_eq!(shape(&object), shape(&fixture::json("reply-error.json")), "{about}: {object}");
     let word = if status == 400 { "BAD_REQUEST" } else { "UNPROCESSABLE_ENTITY" };
     assert_eq!((&object["status"], &object["errorDesc"]), (&word.into(), &about.into()), "{object}");
-    assert!(object["errorMessage"].as_str().is_some_and(|message| message.contains(about) || about == "status"));
+    assert!(
+        object["errorMessage"].as_str().is_some_and(|message| message.contains(about) || about == "status")
+    );
 }
 
 fn assert_empty(raw: &Raw, status: u16) {
@@ -77,25 +79,57 @@ async fn a_creation_with_a_bad_field_gets_the_error_object() {
         let body = changed("request-create-minimal.json", &format!("/{field}"), value.clone());
         assert_object(&caller.change_with("POST", INSTANCES, body).await, 400, field);
     }
-    for field in ["noBackupProdReason", "noMonitoringProdReason", "noReplicationProdReason"] {
-        let mut body = fixture::json("request-create-minimal.json");
-        for switch in ["backupEnabled", "monitoringEnabled", "replicationEnabled"] {
-            let reason = format!("no{}{}ProdReason", switch[..1].to_uppercase(), &switch[1..switch.len() - 7]);
-            body[switch] = (reason != field).into();
-        }
-        assert_object(&caller.change_with("POST", INSTANCES, body.to_string()).await, 422, field);
+    let reasons = [
+        ("backupEnabled", "noBackupProdReason"),
+        ("monitoringEnabled", "noMonitoringProdReason"),
+        ("replicationEnabled", "noReplicationProdReason"),
+    ];
+    for (switch, reason) in reasons {
+        let body = changed("request-create-minimal.json", &format!("/{switch}"), json!(false));
+        assert_object(&caller.change_with("POST", INSTANCES, body).await, 422, reason);
     }
     assert_eq!(caller.sim.actions(), []);
+}
+
+/// A simulator that overlooks a wrong type lets a wrong client pass.
+#[tokio::test(start_paused = true)]
+async fn every_field_of_a_creation_has_the_pages_type_or_is_refused() {
+    let caller = caller().await;
+    let full = fixture::json("request-create-full.json");
+    let mut overlooked = Vec::new();
+    for (field, value) in full.as_object().expect("it is an object") {
+        let other = if value.is_string() { json!(7) } else { json!("seven") };
+        let mut body = full.clone();
+        body["name"] = "PEB4MYAPP99".into();
+        body[field] = other;
+        let raw = caller.change_with("POST", INSTANCES, body.to_string()).await;
+        if raw.status == 202 {
+            overlooked.push(field.as_str());
+            caller.sim.drain();
+            caller.sim.instances().iter().filter(|instance| instance.id != 5_220_149).for_each(|instance| {
+                caller.sim.edit(instance.id, |instance| instance.live = false);
+            });
+        } else {
+            assert_object(&raw, 400, field);
+        }
+    }
+    assert_eq!(overlooked, Vec::<&str>::new());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_taken_is_refused_as_was_chosen() {
     let body = changed("request-create-minimal.json", "/name", json!("peb4myapp01"));
-    for (taken, status) in [(NameTaken::Conflict, 409), (NameTaken::BadRequest, 400), (NameTaken::Unprocessable, 422)] {
+    for (taken, status) in
+        [(NameTaken::Conflict, 409), (NameTaken::BadRequest, 400), (NameTaken::Unprocessable, 422)]
+    {
         let caller = caller().await;
         caller.sim.quirks(|quirks| quirks.name_taken = taken);
         let raw = caller.change_with("POST", INSTANCES, body.clone()).await;
-        if status == 409 { assert_empty(&raw, 409) } else { assert_object(&raw, status, "name") }
+        if status == 409 {
+            assert_empty(&raw, 409)
+        } else {
+            assert_object(&raw, status, "name")
+        }
         assert_eq!(caller.sim.actions(), []);
     }
 }
@@ -117,8 +151,14 @@ async fn an_operation_with_a_bad_option_gets_the_error_object() {
         (json!({"operation": "update_monitoring", "options": {"state": "on"}}), "state"),
         (json!({"operation": "update_patch_party", "options": {}}), "patchParty"),
         (json!({"operation": "update_patch_party", "options": {"patchParty": {}}}), "excluded"),
-        (json!({"operation": "update_patch_party", "options": {"patchParty": {"excluded": true}}}), "exclusionReason"),
-        (json!({"operation": "update_patch_party", "options": {"patchParty": {"excluded": false, "patchGroup": 4}}}), "patchGroup"),
+        (
+            json!({"operation": "update_patch_party", "options": {"patchParty": {"excluded": true}}}),
+            "exclusionReason",
+        ),
+        (
+            json!({"operation": "update_patch_party", "options": {"patchParty": {"excluded": false, "patchGroup": 4}}}),
+            "patchGroup",
+        ),
         (json!({"operation": "update_storage_replication", "options": {}}), "state"),
         (json!({"operation": "update_backup", "options": {"state": 1}}), "state"),
     ];
@@ -126,7 +166,9 @@ async fn an_operation_with_a_bad_option_gets_the_error_object() {
         assert_object(&caller.change_with("PATCH", INSTANCE, body.to_string()).await, 400, about);
     }
     assert_object(&caller.change_with("PATCH", INSTANCE, "not JSON").await, 400, "operation");
-    for payload in ["request-replication-off.json", "request-backup-off-bare.json", "request-monitoring-off.json"] {
+    for payload in
+        ["request-replication-off.json", "request-backup-off-bare.json", "request-monitoring-off.json"]
+    {
         let raw = caller.change_with("PATCH", INSTANCE, fixture::bytes(payload)).await;
         assert_object(&raw, 422, "deactivationReason");
     }
@@ -139,12 +181,19 @@ async fn a_state_that_does_not_allow_it_gets_the_error_object() {
     let rows = [
         ("ACTIVE", vec!["request-start.json"]),
         ("INACTIVE", vec!["request-stop.json", "request-reset.json"]),
-        ("MIGRATING", vec!["request-start.json", "request-stop.json", "request-reset.json", "request-resize.json"]),
+        (
+            "MIGRATING",
+            vec!["request-start.json", "request-stop.json", "request-reset.json", "request-resize.json"],
+        ),
     ];
     for (state, payloads) in rows {
         caller.sim.edit(5_220_149, |instance| instance.status = state.to_owned());
         for payload in payloads {
-            assert_object(&caller.change_with("PATCH", INSTANCE, fixture::bytes(payload)).await, 400, "status");
+            assert_object(
+                &caller.change_with("PATCH", INSTANCE, fixture::bytes(payload)).await,
+                400,
+                "status",
+            );
         }
         if state != "INACTIVE" {
             assert_object(&caller.change("DELETE", INSTANCE).await, 400, "status");
@@ -192,7 +241,14 @@ async fn a_bad_query_or_id_gets_the_error_object() {
 #[tokio::test(start_paused = true)]
 async fn what_is_not_there_or_busy_or_not_allowed_is_refused_without_words() {
     let caller = caller().await;
-    for path in ["/compute/instances/7", "/compute/instances/7/storage", "/compute/instances/7/networks", "/compute/instances/7/snapshots", "/actions/7", "/nothing"] {
+    for path in [
+        "/compute/instances/7",
+        "/compute/instances/7/storage",
+        "/compute/instances/7/networks",
+        "/compute/instances/7/snapshots",
+        "/actions/7",
+        "/nothing",
+    ] {
         assert_empty(&caller.get(path).await, 404);
     }
     assert_empty(&caller.change("PATCH", SNAPSHOTS).await, 404);

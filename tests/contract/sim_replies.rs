@@ -13,7 +13,8 @@ const NONE: [String; 0] = [];
 /// A cloud in which everything that the page can show is there.
 async fn full() -> Caller {
     let sim = Sim::new(Config::explicit());
-    let seed = SeedInstance { monitoring: true, alerting: true, patch_excluded: true, patch_group: Some(3), ..vm() };
+    let seed =
+        SeedInstance { monitoring: true, alerting: true, patch_excluded: true, patch_group: Some(3), ..vm() };
     let id = sim.seed(seed);
     sim.seed(SeedInstance::new("PEB4MYAPP02", 14).stopped());
     sim.edit(id, |instance| {
@@ -106,7 +107,8 @@ async fn the_list_has_the_pages_envelope_and_the_items_that_were_seen_in_real_li
 async fn the_envelope_counts_right() {
     let caller = full().await;
     let counts = |page: &Value| {
-        let fields = ["number", "size", "numberOfElements", "totalElements", "totalPages", "first", "last", "empty"];
+        let fields =
+            ["number", "size", "numberOfElements", "totalElements", "totalPages", "first", "last", "empty"];
         fields.map(|field| page[field].clone())
     };
     let rows = [
@@ -161,7 +163,8 @@ async fn the_snapshot_has_the_pages_fields() {
 async fn actions_have_the_fields_of_their_page_alone_and_in_the_array() {
     let caller = full().await;
     let running = caller.sim.start_foreign_action(5_220_149, "vm_stop", "jdoe");
-    let failed = caller.change_with("PATCH", "/compute/instances/5220150", fixture::bytes("request-start.json")).await;
+    let failed =
+        caller.change_with("PATCH", "/compute/instances/5220150", fixture::bytes("request-start.json")).await;
     let failed = failed.json()["id"].as_i64().expect("it is a number");
     caller.sim.complete(failed, Outcome::Error("no capacity left".to_owned()));
     let raw = caller.get("/actions").await;

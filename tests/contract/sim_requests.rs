@@ -11,7 +11,12 @@ const INSTANCE: &str = "/compute/instances/5220149";
 const SNAPSHOTS: &str = "/compute/instances/5220149/snapshots";
 
 /// Sends a request about the instance of the payloads, lets its action end well, and gives the instance.
-async fn done(seed: SeedInstance, method: &str, path: &str, payload: &str) -> (InstanceRecord, InstanceRecord) {
+async fn done(
+    seed: SeedInstance,
+    method: &str,
+    path: &str,
+    payload: &str,
+) -> (InstanceRecord, InstanceRecord) {
     let sim = Sim::new(Config::explicit());
     let id = sim.seed(seed);
     if method == "PATCH" && path == SNAPSHOTS || method == "DELETE" && path != INSTANCE {
@@ -29,7 +34,10 @@ async fn done(seed: SeedInstance, method: &str, path: &str, payload: &str) -> (I
     let page = fixture::json("reply-action.json");
     assert_eq!(unknown(&action, &page), Vec::<String>::new(), "{payload}");
     assert_eq!(left_out(&action, &page), [".message"], "{payload}");
-    assert_eq!((&action["status"], &action["resourceName"]), (&"IN_PROGRESS".into(), &before.name.clone().into()));
+    assert_eq!(
+        (&action["status"], &action["resourceName"]),
+        (&"IN_PROGRESS".into(), &before.name.clone().into())
+    );
     let entry = caller.sim.journal().pop().expect("it was noted");
     let sent = if payload.is_empty() { Value::Null } else { fixture::json(payload) };
     assert_eq!(entry.body, sent);
@@ -95,7 +103,10 @@ async fn the_smallest_creation_makes_an_instance_of_defaults() {
 #[tokio::test(start_paused = true)]
 async fn the_fullest_creation_makes_what_it_asks_for() {
     let made = created("request-create-full.json").await;
-    assert_eq!((made.region.as_str(), made.area.as_str(), made.availability_zone.as_str()), ("EB", "EB-STD", "EB-B"));
+    assert_eq!(
+        (made.region.as_str(), made.area.as_str(), made.availability_zone.as_str()),
+        ("EB", "EB-STD", "EB-B")
+    );
     assert_eq!((made.cpu, made.ram, made.storage_gb, made.network_id), (2, 4, 40, 1126));
     assert_eq!(made.authentication_domain.as_deref(), Some("CGDM-EMEA"));
     assert_eq!(made.product_code.as_deref(), Some("rmq11"));
@@ -163,7 +174,10 @@ async fn patching_is_excluded_or_grouped() {
     assert_eq!((after.patch_excluded, after.patch_exclusion_reason.as_deref()), (true, reason));
     let excluded = SeedInstance { patch_excluded: true, ..vm() };
     let after = patched(excluded.clone(), "request-patching-group.json").await;
-    assert_eq!((after.patch_excluded, after.patch_exclusion_reason, after.patch_group), (false, None, Some(3)));
+    assert_eq!(
+        (after.patch_excluded, after.patch_exclusion_reason, after.patch_group),
+        (false, None, Some(3))
+    );
     let after = patched(excluded, "request-patching-no-preference.json").await;
     assert_eq!((after.patch_excluded, after.patch_group), (false, None));
 }

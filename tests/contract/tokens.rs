@@ -45,7 +45,10 @@ async fn a_scope_is_sent_when_one_is_configured() {
     let options = ClientOptions { scope: Some("openid".to_owned()), ..options() };
     let client = Client::new(options, Arc::new(fake.clone()), Arc::new(Secret::new(SECRET)), Arc::new(()));
     client.log_in().await.expect("the credentials are good");
-    assert_eq!(String::from_utf8_lossy(&fake.tokens_seen()[0].body), fixture::text("request-token-scope.txt"));
+    assert_eq!(
+        String::from_utf8_lossy(&fake.tokens_seen()[0].body),
+        fixture::text("request-token-scope.txt")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,6 +117,16 @@ async fn a_token_without_a_life_lasts_a_minute_and_one_in_quotes_as_long_as_it_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_of_an_absurd_life_is_a_token() {
+    for life in ["9223372036854775807", "1e15", "99999999999999999999", "-5", "0", "\"soon\"", "null", "[]"] {
+        let (client, fake) = bench([Answer::ok("reply-detail.json")]);
+        fake.tokens([Answer::new(200, format!("{{\"access_token\":\"t0ken\",\"expires_in\":{life}}}"))]);
+        Read::Detail.call(&client).await.unwrap_or_else(|error| panic!("{life}: {error}"));
+        assert_eq!(fake.only().header("authorization"), Some("Bearer t0ken"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_that_are_refused_are_not_tried_by_everybody() {
     let (client, fake) = bench([]);
     fake.tokens([quick(Answer::new(401, fixture::bytes("odd-token-refused.json")))]);
@@ -169,8 +182,10 @@ async fn a_caller_that_goes_away_leaves_no_lock_behind() {
 async fn two_accounts_are_told_apart_without_naming_them() {
     let fake = Fake::new([]);
     let one = client(&fake).account();
-    let other_url = ClientOptions { token_url: "https://other.example/token".parse().expect("it is one"), ..options() };
-    let two = Client::new(other_url, Arc::new(fake.clone()), Arc::new(Secret::new(SECRET)), Arc::new(())).account();
+    let other_url =
+        ClientOptions { token_url: "https://other.example/token".parse().expect("it is one"), ..options() };
+    let two =
+        Client::new(other_url, Arc::new(fake.clone()), Arc::new(Secret::new(SECRET)), Arc::new(())).account();
     assert_eq!(one, client(&fake).account());
     assert_ne!(one, two);
     assert!(!one.as_str().contains(CLIENT_ID), "{one}");
@@ -180,7 +195,13 @@ async fn two_accounts_are_told_apart_without_naming_them() {
 struct Counted(Mutex<Vec<String>>);
 
 impl Observer for Counted {
-    fn request(&self, operation: &'static str, status: Option<u16>, class: Option<FailureClass>, _: Duration) {
+    fn request(
+        &self,
+        operation: &'static str,
+        status: Option<u16>,
+        class: Option<FailureClass>,
+        _: Duration,
+    ) {
         self.note(format!("{operation} {status:?} {:?}", class.map(FailureClass::as_str)));
     }
     fn token(&self, ok: bool) {

@@ -55,7 +55,8 @@ impl Server {
 fn transport() -> HttpTransport {
     // Another test may have installed it already.
     rustls::crypto::ring::default_provider().install_default().ok();
-    HttpTransport::new(&HttpOptions { allow_http: true, ..HttpOptions::default() }).expect("the options are good")
+    HttpTransport::new(&HttpOptions { allow_http: true, ..HttpOptions::default() })
+        .expect("the options are good")
 }
 
 async fn send(method: &str, address: &str) -> Result<Reply, TransportError> {
@@ -79,7 +80,13 @@ fn chunk(length: usize) -> Bytes {
 async fn a_redirect_is_handed_over_and_not_followed() {
     let elsewhere = Server::text("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned()).await;
     let location = format!("http://{}/stolen", elsewhere.address);
-    for status in ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"] {
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "303 See Other",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
         let reply = format!("HTTP/1.1 {status}\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
         let server = Server::text(reply).await;
         for method in ["GET", "POST", "PATCH", "DELETE"] {
@@ -123,7 +130,9 @@ async fn a_body_of_eight_mebibytes_is_read_to_its_end() {
 
 #[tokio::test]
 async fn a_reply_that_breaks_off_proves_nothing() {
-    for reply in ["", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegin", "not HTTP at all\r\n\r\n"] {
+    for reply in
+        ["", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegin", "not HTTP at all\r\n\r\n"]
+    {
         let server = Server::text(reply.to_owned()).await;
         let error = send("PATCH", &server.address).await.expect_err("it is no reply");
         assert_eq!(error.kind, TransportErrorKind::Unknown, "{reply:?}");
@@ -147,8 +156,10 @@ async fn plain_http_is_refused_unless_it_was_allowed() {
     let server = Server::text("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned()).await;
     rustls::crypto::ring::default_provider().install_default().ok();
     let strict = HttpTransport::new(&HttpOptions::default()).expect("the options are good");
-    let request = Request::get(format!("http://{}/", server.address)).body(Bytes::new()).expect("it is a request");
-    let error = strict.send(request, Limits::default()).await.expect_err("a token must not travel in the open");
+    let request =
+        Request::get(format!("http://{}/", server.address)).body(Bytes::new()).expect("it is a request");
+    let error =
+        strict.send(request, Limits::default()).await.expect_err("a token must not travel in the open");
     assert_eq!(error.kind, TransportErrorKind::NotSent);
     assert_eq!(server.lines(), Vec::<String>::new());
 }

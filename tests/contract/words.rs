@@ -84,7 +84,7 @@ async fn a_network_that_breaks_says_how() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_a_reply_holds_its_message_is_short_and_printable() {
-    let long = "x".repeat(1024 * 1024);
+    let long = "x".repeat(100_000);
     let bodies = [
         long.clone(),
         format!("\"{long}\""),
@@ -96,7 +96,7 @@ async fn whatever_a_reply_holds_its_message_is_short_and_printable() {
         "\u{1b}[31mred\u{7}\r\n\t\u{0}".repeat(1000),
         "\\u001b[31mred".to_owned(),
         "{\"errorMessage\":\"line\\nline\\u001b[31m\"}".to_owned(),
-        "é".repeat(1_000_000),
+        "é".repeat(100_000),
     ];
     let mut bad = Vec::new();
     for body in &bodies {

@@ -57,7 +57,11 @@ const ROWS: &[Row] = &[
         |case| case.ledger().object = "stage/web".to_owned(),
         "drop",
     ),
-    ("a re-created object of the same name takes its VM back", |case| case.object.uid = "uid-2".to_owned(), "save"),
+    (
+        "a re-created object of the same name takes its VM back",
+        |case| case.object.uid = "uid-2".to_owned(),
+        "save",
+    ),
     (
         "a re-created object with another host name does not",
         |case| {
@@ -92,11 +96,7 @@ const ROWS: &[Row] = &[
         |case| case.ledger = Err(LedgerError::Garbled("expected value".to_owned())),
         "Stalled LedgerUnreadable",
     ),
-    (
-        "status.id without a ledger is no ownership",
-        |case| case.ledger = Ok(None),
-        "Stalled NameTaken",
-    ),
+    ("status.id without a ledger is no ownership", |case| case.ledger = Ok(None), "Stalled NameTaken"),
 ];
 
 #[test]
@@ -213,7 +213,10 @@ fn of_two_copies_the_one_with_the_larger_seq_counts() {
         assert_eq!(found.expect("readable").expect("there").seq, seq);
     }
     assert_eq!(Ledger::newest(None, None), Ok(None));
-    assert!(Ledger::newest(Some(&new), Some("{")).is_err(), "a copy that cannot be read may be the newer one");
+    assert!(
+        Ledger::newest(Some(&new), Some("{")).is_err(),
+        "a copy that cannot be read may be the newer one"
+    );
     let newer = r#"{"v":2,"seq":9,"cluster":{"anything":"else"}}"#;
     assert_eq!(Ledger::newest(Some(newer), None), Err(LedgerError::Newer(2)));
 }

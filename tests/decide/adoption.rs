@@ -32,7 +32,11 @@ const ROWS: &[Row] = &[
     ),
     ("its detail is not known", |case| case.cloud.detail = Observed::Unknown, "read detail"),
     ("it is not there", |case| case.cloud.detail = Observed::Absent { at: NOW }, "Stalled InstanceMissing"),
-    ("it was removed", |case| case.shows(|detail| detail.state = InstanceState::Removed), "Stalled InstanceMissing"),
+    (
+        "it was removed",
+        |case| case.shows(|detail| detail.state = InstanceState::Removed),
+        "Stalled InstanceMissing",
+    ),
     (
         "it has another name",
         |case| {

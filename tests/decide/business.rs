@@ -7,7 +7,7 @@ use itcare_operator::model::{
     ActionStatus, FailureClass, Group, InstanceState, Observed, OperationKind, PowerState, Resume,
 };
 
-use crate::fixture::{ACTION, Case, NOW, Row, VM, action, ended, message, says, saved, seconds, table};
+use crate::fixture::{ACTION, Case, NOW, Row, VM, action, ended, message, saved, says, seconds, table};
 
 /// The spec asks for another value of every group.
 fn ask_for_everything(spec: &mut ITCareInstanceSpec) {
@@ -74,9 +74,13 @@ const FIRST: &[Row] = &[
         },
         "send Resize 4cpu8gb",
     ),
-    ("identity comes before everything", |case| {
-        case.shows(|detail| detail.name = itcare_operator::model::HostName::new("PDB01"));
-    }, "Stalled IdentityMismatch"),
+    (
+        "identity comes before everything",
+        |case| {
+            case.shows(|detail| detail.name = itcare_operator::model::HostName::new("PDB01"));
+        },
+        "Stalled IdentityMismatch",
+    ),
     ("an intent comes before everything", |case| case.intends(OperationKind::Reset), "read look"),
     (
         "an action of ours that runs comes before everything else",
@@ -86,11 +90,7 @@ const FIRST: &[Row] = &[
         },
         "Working UpdatingBackup",
     ),
-    (
-        "an action of somebody else too",
-        |case| case.runs(&[action()]),
-        "Working ForeignActionInProgress",
-    ),
+    ("an action of somebody else too", |case| case.runs(&[action()]), "Working ForeignActionInProgress"),
     ("deletion comes before the spec", Case::deletes, "send Stop"),
     (
         "a reset comes before the groups",
@@ -125,9 +125,13 @@ const FIRST: &[Row] = &[
         |case| case.shows(|detail| detail.state = InstanceState::Other("MIGRATING".to_owned())),
         "Working ForeignActionInProgress",
     ),
-    ("a snapshot's call in flight holds all of them back", |case| {
-        case.snapshots.intent = Some("before-upgrade".to_owned());
-    }, "Working Resizing"),
+    (
+        "a snapshot's call in flight holds all of them back",
+        |case| {
+            case.snapshots.intent = Some("before-upgrade".to_owned());
+        },
+        "Working Resizing",
+    ),
 ];
 
 #[test]
@@ -147,11 +151,13 @@ fn calls_carry_what_the_user_wrote() {
     let mut case = Case::managed();
     case.edits(|spec| {
         spec.change_reference = Some("CHG0001".to_owned());
-        spec.patching =
-            serde_json::from_value(serde_json::json!({"excluded": true, "exclusionReason": "migration", "group": 2}))
-                .ok();
+        spec.patching = serde_json::from_value(
+            serde_json::json!({"excluded": true, "exclusionReason": "migration", "group": 2}),
+        )
+        .ok();
     });
-    let action = CallAction::UpdatePatching { excluded: true, reason: Some("migration".to_owned()), group: None };
+    let action =
+        CallAction::UpdatePatching { excluded: true, reason: Some("migration".to_owned()), group: None };
     let expected = Call { id: VM, change_reference: Some("CHG0001".to_owned()), action };
     assert_eq!(case.next().step, Step::Call(expected), "no group while excluded");
 
@@ -159,7 +165,8 @@ fn calls_carry_what_the_user_wrote() {
     case.shows(|detail| detail.backup = Some(true));
     case.edits(|spec| {
         spec.backup =
-            serde_json::from_value(serde_json::json!({"enabled": false, "disabledReason": "test machine"})).ok();
+            serde_json::from_value(serde_json::json!({"enabled": false, "disabledReason": "test machine"}))
+                .ok();
     });
     let action = CallAction::UpdateBackup { enabled: false, reason: Some("test machine".to_owned()) };
     assert_eq!(case.next().step, Step::Call(Call { id: VM, change_reference: None, action }));
@@ -174,12 +181,22 @@ fn a_group_that_matches_is_recorded_as_applied_without_a_call() {
 }
 
 const UNMANAGED: &[Row] = &[
-    ("power that is not asked for is left alone", |case| case.shows(|detail| detail.state = InstanceState::Inactive), "Ready Stopped"),
-    ("a switch that is not asked for is left alone", |case| case.shows(|detail| detail.backup = Some(true)), "Ready Running"),
+    (
+        "power that is not asked for is left alone",
+        |case| case.shows(|detail| detail.state = InstanceState::Inactive),
+        "Ready Stopped",
+    ),
+    (
+        "a switch that is not asked for is left alone",
+        |case| case.shows(|detail| detail.backup = Some(true)),
+        "Ready Running",
+    ),
     (
         "a group without a patch group has no preference",
         |case| {
-            case.edits(|spec| spec.patching = serde_json::from_value(serde_json::json!({"excluded": false})).ok());
+            case.edits(|spec| {
+                spec.patching = serde_json::from_value(serde_json::json!({"excluded": false})).ok()
+            });
             case.shows(|detail| detail.patching.as_mut().expect("shown").group = Some(3));
         },
         "save",
@@ -188,7 +205,8 @@ const UNMANAGED: &[Row] = &[
         "alerting of a VM that is not monitored means nothing",
         |case| {
             case.edits(|spec| {
-                spec.monitoring = serde_json::from_value(serde_json::json!({"enabled": false, "alerting": false})).ok();
+                spec.monitoring =
+                    serde_json::from_value(serde_json::json!({"enabled": false, "alerting": false})).ok();
             });
             case.shows(|detail| detail.monitoring.alerting = Some(true));
         },
@@ -199,7 +217,8 @@ const UNMANAGED: &[Row] = &[
         |case| {
             case.edits(|spec| {
                 spec.replication =
-                    serde_json::from_value(serde_json::json!({"enabled": false, "disabledReason": "none"})).ok();
+                    serde_json::from_value(serde_json::json!({"enabled": false, "disabledReason": "none"}))
+                        .ok();
             });
         },
         "save",
@@ -222,7 +241,11 @@ fn a_spec_without_size_leaves_the_size_alone() {
 }
 
 const AT_REST: &[Row] = &[
-    ("settled, and the list agrees: nothing is read", |case| case.cloud.detail = Observed::Unknown, "Ready Running"),
+    (
+        "settled, and the list agrees: nothing is read",
+        |case| case.cloud.detail = Observed::Unknown,
+        "Ready Running",
+    ),
     (
         "the list shows another state",
         |case| {
@@ -231,18 +254,30 @@ const AT_REST: &[Row] = &[
         },
         "read detail",
     ),
-    ("the detail is due", |case| {
-        case.detail_due = NOW;
-        case.cloud.detail = Observed::Present { value: crate::fixture::detail(), at: NOW - seconds(30) };
-    }, "read detail"),
-    ("a fresh look was asked for", |case| {
-        case.object.reconcile_requested = Some("now".to_owned());
-        case.cloud.detail = Observed::Present { value: crate::fixture::detail(), at: NOW - seconds(30) };
-    }, "read detail"),
-    ("the spec changed", |case| {
-        case.edits(|spec| spec.drift_policy = DriftPolicy::Report);
-        case.cloud.detail = Observed::Unknown;
-    }, "read detail"),
+    (
+        "the detail is due",
+        |case| {
+            case.detail_due = NOW;
+            case.cloud.detail = Observed::Present { value: crate::fixture::detail(), at: NOW - seconds(30) };
+        },
+        "read detail",
+    ),
+    (
+        "a fresh look was asked for",
+        |case| {
+            case.object.reconcile_requested = Some("now".to_owned());
+            case.cloud.detail = Observed::Present { value: crate::fixture::detail(), at: NOW - seconds(30) };
+        },
+        "read detail",
+    ),
+    (
+        "the spec changed",
+        |case| {
+            case.edits(|spec| spec.drift_policy = DriftPolicy::Report);
+            case.cloud.detail = Observed::Unknown;
+        },
+        "read detail",
+    ),
     (
         "the list is older than our last effect",
         |case| {

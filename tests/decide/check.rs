@@ -4,7 +4,8 @@
 use std::sync::OnceLock;
 
 use itcare_operator::crd::{
-    Condition, ConditionType, ITCareInstance, ITCareSnapshot, InstanceStatus, Reason, SnapshotStatus, condition,
+    Condition, ConditionType, ITCareInstance, ITCareSnapshot, InstanceStatus, Reason, SnapshotStatus,
+    condition,
 };
 use kube::CustomResourceExt;
 use serde_json::Value;
@@ -76,7 +77,10 @@ fn faults(
         let kind = &found.type_;
         when(found.observed_generation != observed, &format!("{kind}: another observedGeneration"));
         when(found.message.is_empty(), &format!("{kind}: no message"));
-        when(!Reason::ALL.iter().any(|reason| reason.as_str() == found.reason), &format!("{kind}: no such reason"));
+        when(
+            !Reason::ALL.iter().any(|reason| reason.as_str() == found.reason),
+            &format!("{kind}: no such reason"),
+        );
         when(
             conditions.iter().filter(|other| other.type_ == *kind).count() > 1,
             &format!("{kind}: more than once"),
@@ -89,7 +93,10 @@ fn faults(
     }
     if let (Some(stalled), Some(ready)) = (has(ConditionType::Stalled), ready) {
         when(stalled.reason != ready.reason, "Stalled and Ready give different reasons");
-        when(!is_helpful(&stalled.message), &format!("Stalled without field, id or cure: {:?}", stalled.message));
+        when(
+            !is_helpful(&stalled.message),
+            &format!("Stalled without field, id or cure: {:?}", stalled.message),
+        );
     }
     faults
 }
@@ -142,7 +149,11 @@ fn walk(schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
                 walk(&schema["items"], item, &format!("{path}[{index}]"), faults);
                 let keys = schema["x-kubernetes-list-map-keys"].as_array();
                 let key = |item: &Value| -> Vec<Value> {
-                    keys.into_iter().flatten().filter_map(Value::as_str).map(|key| item[key].clone()).collect()
+                    keys.into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .map(|key| item[key].clone())
+                        .collect()
                 };
                 if keys.is_some() && items[..index].iter().any(|other| key(other) == key(item)) {
                     faults.push(format!("{path}[{index}]: its key is there twice"));

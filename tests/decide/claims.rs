@@ -3,7 +3,8 @@
 use itcare_operator::crd::instance::DeletionPolicy;
 use itcare_operator::decide::instance::Claim;
 use itcare_operator::model::{
-    ActionStatus, Detail, HostName, InstanceState, ObjectKey, Observed, OperationKind, PowerState, Resume, ServiceId,
+    ActionStatus, Detail, HostName, InstanceState, ObjectKey, Observed, OperationKind, PowerState, Resume,
+    ServiceId,
 };
 
 use crate::fixture::{ACTION, Case, NOW, OTHER_VM, Row, detail, ended, message, table};
@@ -23,12 +24,32 @@ fn answers(case: &mut Case, adjust: impl FnOnce(&mut Detail)) {
 
 const IDENTITY: &[Row] = &[
     ("the VM is the one of the record", |_| {}, "send Stop"),
-    ("its name differs only in case", |case| answers(case, |vm| vm.name = HostName::new("pweb01")), "send Stop"),
+    (
+        "its name differs only in case",
+        |case| answers(case, |vm| vm.name = HostName::new("pweb01")),
+        "send Stop",
+    ),
     ("its service is not told", |case| answers(case, |vm| vm.service = None), "send Stop"),
-    ("it has another name", |case| answers(case, |vm| vm.name = HostName::new("PWEB02")), "Stalled IdentityMismatch"),
-    ("it is in another service", |case| answers(case, |vm| vm.service = Some(ServiceId::new(14))), "Stalled IdentityMismatch"),
-    ("the answer speaks of another id", |case| answers(case, |vm| vm.id = OTHER_VM), "Stalled IdentityMismatch"),
-    ("spec.instanceId is the managed id", |case| case.spec.instance_id = Some(crate::fixture::VM.get()), "send Stop"),
+    (
+        "it has another name",
+        |case| answers(case, |vm| vm.name = HostName::new("PWEB02")),
+        "Stalled IdentityMismatch",
+    ),
+    (
+        "it is in another service",
+        |case| answers(case, |vm| vm.service = Some(ServiceId::new(14))),
+        "Stalled IdentityMismatch",
+    ),
+    (
+        "the answer speaks of another id",
+        |case| answers(case, |vm| vm.id = OTHER_VM),
+        "Stalled IdentityMismatch",
+    ),
+    (
+        "spec.instanceId is the managed id",
+        |case| case.spec.instance_id = Some(crate::fixture::VM.get()),
+        "send Stop",
+    ),
 ];
 
 #[test]

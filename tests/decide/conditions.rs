@@ -19,10 +19,7 @@ fn each_verdict_has_its_conditions() {
     let made = |verdict: &Verdict| build(&[], verdict, &[], 3, wall());
     let words = "words".to_owned();
     assert_eq!(types(&made(&Verdict::Ready(Reason::Running, words.clone()))), [("Ready", "True")]);
-    assert_eq!(
-        types(&made(&working(Reason::Stopping, true))),
-        [("Ready", "False"), ("Reconciling", "True")]
-    );
+    assert_eq!(types(&made(&working(Reason::Stopping, true))), [("Ready", "False"), ("Reconciling", "True")]);
     assert_eq!(
         types(&made(&working(Reason::Creating, false))),
         [("Ready", "Unknown"), ("Reconciling", "True")],
@@ -47,7 +44,10 @@ fn a_transition_time_moves_only_with_the_status() {
     let earlier = time("2026-01-01T00:00:00Z");
     let old = build(&[], &working(Reason::Stopping, true), &[], 3, earlier);
     let same = build(&old, &working(Reason::Starting, true), &[], 4, wall());
-    assert!(same.iter().all(|found| found.last_transition_time == earlier), "another reason is no transition");
+    assert!(
+        same.iter().all(|found| found.last_transition_time == earlier),
+        "another reason is no transition"
+    );
     let other = build(&old, &Verdict::Ready(Reason::Running, "words".to_owned()), &[], 4, wall());
     assert_eq!(other[0].last_transition_time, wall());
     let again = build(&other, &working(Reason::Stopping, true), &[], 5, time("2026-01-03T00:00:00Z"));
@@ -56,7 +56,13 @@ fn a_transition_time_moves_only_with_the_status() {
 
 #[test]
 fn times_have_whole_seconds_as_kubernetes_stores_them() {
-    let made = build(&[], &Verdict::Ready(Reason::Running, "words".to_owned()), &[], 3, time("2026-01-02T03:04:05.6789Z"));
+    let made = build(
+        &[],
+        &Verdict::Ready(Reason::Running, "words".to_owned()),
+        &[],
+        3,
+        time("2026-01-02T03:04:05.6789Z"),
+    );
     assert_eq!(made[0].last_transition_time, wall());
 }
 

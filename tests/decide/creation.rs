@@ -5,11 +5,12 @@ use itcare_operator::decide::decision::{Guarded, GuardedCall, Need};
 use itcare_operator::decide::instance::Claim;
 use itcare_operator::decide::{Step, Wake};
 use itcare_operator::model::{
-    AccountId, FailureClass, InstanceState, Listed, ObjectKey, Observed, OperationKind, OperationResult, ServiceId,
+    AccountId, Action, ActionId, ActionStatus, FailureClass, InstanceState, Listed, ObjectKey, Observed,
+    OperationKind, OperationResult, ServiceId,
 };
 
 use crate::fixture::{
-    Case, NOW, Row, action, ended, message, new_ledger, says, seconds, site, table, twin, wall_at,
+    ACTION, Case, NOW, Row, SETTLE, action, ended, message, new_ledger, says, seconds, site, table, twin, wall_at,
 };
 
 const ROWS: &[Row] = &[
@@ -38,7 +39,11 @@ const ROWS: &[Row] = &[
         "the list cannot be read",
         |case| {
             case.cloud.named = Observed::Unknown;
-            case.failed(Need::List { service: ServiceId::new(13), since: NOW }, FailureClass::Transient, Some(502));
+            case.failed(
+                Need::List { service: ServiceId::new(13), since: NOW },
+                FailureClass::Transient,
+                Some(502),
+            );
         },
         "Working ProgressingWithRetry",
     ),
@@ -96,10 +101,14 @@ const ROWS: &[Row] = &[
         |case| case.claim = Claim::LostTo(ObjectKey::new("shop", "older")),
         "Stalled Conflict",
     ),
-    ("an object on its way out is let go", |case| {
-        case.object.has_finalizer = true;
-        case.deletes();
-    }, "let go"),
+    (
+        "an object on its way out is let go",
+        |case| {
+            case.object.has_finalizer = true;
+            case.deletes();
+        },
+        "let go",
+    ),
     (
         "an object on its way out without our finalizer is none of our business",
         |case| case.deletes(),
@@ -137,7 +146,7 @@ const ROWS: &[Row] = &[
         "it failed three times",
         |case| {
             case.operated(OperationKind::Create, OperationResult::Failed, 60);
-            case.status.last_operation.as_mut().expect("one").failures = Some(3);
+            case.last().failures = Some(3);
         },
         "Stalled ActionFailed",
     ),
@@ -158,7 +167,9 @@ fn a_vm_is_created_only_when_nothing_of_its_name_exists_or_runs() {
 
 #[test]
 fn the_first_call_carries_a_first_ledger_that_owns_nothing() {
-    let Step::Guarded(Guarded { ledger, request, call }) = Case::fresh().next().step else { panic!("no creation") };
+    let Step::Guarded(Guarded { ledger, request, call, .. }) = Case::fresh().next().step else {
+        panic!("no creation")
+    };
     assert_eq!(*ledger, new_ledger(), "the intent itself is added when it is sent");
     assert_eq!(request, None);
     assert!(matches!(call, GuardedCall::Create(request) if request.spec == crate::fixture::spec()));
@@ -169,7 +180,7 @@ fn a_name_that_was_refused_as_taken_stays_taken_while_it_waits() {
     // DESIGN 7: 409 on create is a name taken. The VM may be in a service that we do not list.
     let mut case = Case::fresh();
     case.operated(OperationKind::Create, OperationResult::Refused, 60);
-    case.status.last_operation.as_mut().expect("one").message = Some("409 the name is in use".to_owned());
+    case.last().message = Some("HTTP 409: the name is in use".to_owned());
     assert_eq!(case.says(), "Stalled NameTaken");
 }
 
@@ -212,12 +223,17 @@ fn a_creation_under_a_changed_account_waits_until_another_vm_of_the_service_read
 }
 
 #[test]
-fn a_failed_action_that_left_nothing_is_followed_by_a_new_creation_with_backoff() {
+fn a_failed_creation_that_left_nothing_is_followed_by_a_new_one_with_backoff() {
     let mut case = Case::fresh();
-    case.intends(OperationKind::Create);
-    case.operates(OperationKind::Create, Some(crate::fixture::ACTION));
-    case.read(ended(itcare_operator::model::ActionStatus::Error));
     for failures in 1..=3 {
+        case.intends(OperationKind::Create);
+        case.operates(OperationKind::Create, Some(ACTION));
+        // Another action each time: the same one is not counted twice.
+        let action = ActionId::new(ACTION.get() + failures);
+        case.status.operation.as_mut().expect("one").action_id = Some(action.get());
+        case.read(Action { id: action, ..ended(ActionStatus::Error) });
+        // What it may have left shows within the settle time.
+        case.memory.first_end(action, NOW - SETTLE);
         let decision = case.next();
         assert_eq!(says(&decision), "save", "the intent is cleared");
         case.write(&decision);
@@ -228,7 +244,5 @@ fn a_failed_action_that_left_nothing_is_followed_by_a_new_creation_with_backoff(
         if let Wake::After(wait) = case.next().wake {
             assert!(wait >= seconds(8), "the {failures}. failure waits {wait:?}");
         }
-        case.intends(OperationKind::Create);
-        case.operates(OperationKind::Create, Some(crate::fixture::ACTION));
     }
 }

@@ -4,8 +4,8 @@ use itcare_operator::crd::instance::{DeletionPolicy, ManagementPolicy};
 use itcare_operator::decide::Step;
 use itcare_operator::decide::decision::{Call, CallAction, Need};
 use itcare_operator::model::{
-    AccountId, ActionStatus, FailureClass, InstanceState, Listed, Observed, OperationKind, OperationResult, Origin,
-    ServiceId,
+    AccountId, ActionStatus, FailureClass, InstanceState, Listed, Observed, OperationKind, OperationResult,
+    Origin, ServiceId,
 };
 
 use crate::fixture::{
@@ -20,7 +20,11 @@ fn deleting() -> Case {
 
 const ROWS: &[Row] = &[
     ("a running VM is stopped first", |_| {}, "send Stop"),
-    ("a stopped VM is deleted", |case| case.shows(|detail| detail.state = InstanceState::Inactive), "send Delete"),
+    (
+        "a stopped VM is deleted",
+        |case| case.shows(|detail| detail.state = InstanceState::Inactive),
+        "send Delete",
+    ),
     (
         "in a state that nobody knows, with nothing running, deletion is tried",
         |case| case.shows(|detail| detail.state = InstanceState::Other("BROKEN".to_owned())),
@@ -46,11 +50,15 @@ const ROWS: &[Row] = &[
         "a stop that failed three times",
         |case| {
             case.operated(OperationKind::Stop, OperationResult::Failed, 60);
-            case.status.last_operation.as_mut().expect("one").failures = Some(3);
+            case.last().failures = Some(3);
         },
         "Stalled DeletionBlocked",
     ),
-    ("ITCare says that it is removed", |case| case.shows(|detail| detail.state = InstanceState::Removed), "let go"),
+    (
+        "ITCare says that it is removed",
+        |case| case.shows(|detail| detail.state = InstanceState::Removed),
+        "let go",
+    ),
     (
         "the object was never more than a name",
         |case| {
@@ -70,8 +78,16 @@ const ROWS: &[Row] = &[
         },
         "send Stop",
     ),
-    ("a created VM is retained when the policy says so", |case| case.spec.deletion_policy = Some(DeletionPolicy::Retain), "let go"),
-    ("an observed VM is nobody's to delete", |case| case.spec.management_policy = ManagementPolicy::Observe, "let go"),
+    (
+        "a created VM is retained when the policy says so",
+        |case| case.spec.deletion_policy = Some(DeletionPolicy::Retain),
+        "let go",
+    ),
+    (
+        "an observed VM is nobody's to delete",
+        |case| case.spec.management_policy = ManagementPolicy::Observe,
+        "let go",
+    ),
     (
         "Retain needs no read at all",
         |case| {
@@ -80,7 +96,11 @@ const ROWS: &[Row] = &[
         },
         "let go",
     ),
-    ("a snapshot's call in flight is waited for", |case| case.snapshots.intent = Some("nightly".to_owned()), "Working Deleting"),
+    (
+        "a snapshot's call in flight is waited for",
+        |case| case.snapshots.intent = Some("nightly".to_owned()),
+        "Working Deleting",
+    ),
     (
         "an action of ours that runs is waited for",
         |case| {
@@ -89,7 +109,19 @@ const ROWS: &[Row] = &[
         },
         "Working Resizing",
     ),
-    ("the namespace may not use the service any more: its VM still goes", |case| case.allowed = false, "send Stop"),
+    (
+        "the namespace may not use the service any more",
+        |case| case.allowed = false,
+        "Stalled ServiceNotAllowed",
+    ),
+    (
+        "and a snapshot of it may be in flight",
+        |case| {
+            case.snapshots.intent = Some("nightly".to_owned());
+            case.spec.deletion_policy = Some(DeletionPolicy::Retain);
+        },
+        "Working Deleting",
+    ),
 ];
 
 #[test]
@@ -160,9 +192,13 @@ fn gone_twice() -> Case {
 
 const GONE: &[Row] = &[
     ("404 twice and a list without it", |_| {}, "let go"),
-    ("the list still shows it", |case| {
-        case.cloud.listed = Observed::Present { value: detail().listed(), at: NOW };
-    }, "Working Deleting"),
+    (
+        "the list still shows it",
+        |case| {
+            case.cloud.listed = Observed::Present { value: detail().listed(), at: NOW };
+        },
+        "Working Deleting",
+    ),
     (
         "the list shows what is left of it",
         |case| {
@@ -176,12 +212,27 @@ const GONE: &[Row] = &[
         "the list cannot be read",
         |case| {
             case.cloud.listed = Observed::Unknown;
-            case.failed(Need::List { service: ServiceId::new(13), since: NOW }, FailureClass::Forbidden, Some(403));
+            case.failed(
+                Need::List { service: ServiceId::new(13), since: NOW },
+                FailureClass::Forbidden,
+                Some(403),
+            );
         },
         "Working ProgressingWithRetry",
     ),
-    ("several VMs vanished at once", |case| case.cloud.missing_is_evidence = false, "Stalled DeletionBlocked"),
-    ("the account is another one", |case| case.ledger().account = AccountId::new("other"), "Stalled DeletionBlocked"),
+    (
+        "several VMs vanished at once",
+        |case| case.cloud.missing_is_evidence = false,
+        "Stalled DeletionBlocked",
+    ),
+    (
+        "the account is another one, and no other VM of the service reads right",
+        |case| {
+            case.ledger().account = AccountId::new("other");
+            case.cloud.missing_is_evidence = false;
+        },
+        "Stalled DeletionBlocked",
+    ),
     (
         "the 404 is of an earlier pass",
         |case| case.cloud.detail = Observed::Absent { at: PASS - seconds(1) },
@@ -253,12 +304,12 @@ const AFTER: &[Row] = &[
         },
         "read detail",
     ),
-    ("success, and the VM is still shown: it may lag", |case| case.read(ended(ActionStatus::Success)), "Working Deleting"),
     (
-        "success, but 404 alone while its action is not read is not enough",
-        Case::gone,
-        "read action",
+        "success, and the VM is still shown: it may lag",
+        |case| case.read(ended(ActionStatus::Success)),
+        "Working Deleting",
     ),
+    ("success, but 404 alone while its action is not read is not enough", Case::gone, "read action"),
     ("it failed: told, and tried again", |case| case.read(ended(ActionStatus::Error)), "Working Deleting"),
     (
         "ITCare has forgotten the action, and the VM is still there",

@@ -28,16 +28,22 @@ fn off(case: &mut Case) {
 const CORRECT: &[Row] = &[
     ("nothing moved", |_| {}, "Ready Running"),
     ("the cloud moved: it is sent again", off, "send UpdateBackup"),
-    ("ITCare does not say", |case| {
-        off(case);
-        case.shows(|detail| detail.backup = None);
-    }, "Ready Running"),
+    (
+        "ITCare does not say",
+        |case| {
+            off(case);
+            case.shows(|detail| detail.backup = None);
+        },
+        "Ready Running",
+    ),
     (
         "it was sent, accepted, and without effect",
         |case| {
             off(case);
             let hash = instance::hashes(&case.spec)[&Group::Backup].clone();
-            case.ledger().held.insert(Group::Backup, Held { hash, why: HeldWhy::NotEffective, message: None });
+            case.ledger()
+                .held
+                .insert(Group::Backup, Held { hash, why: HeldWhy::NotEffective, message: None });
         },
         "Ready Running",
     ),
@@ -82,11 +88,15 @@ const REPORT: &[Row] = &[
         },
         "Ready Running",
     ),
-    ("somebody stopped the VM, and power is managed", |case| {
-        case.edits(|spec| spec.power_state = Some(PowerState::Running));
-        *case = case.clone().at_rest();
-        case.shows(|detail| detail.state = InstanceState::Inactive);
-    }, "Ready Stopped"),
+    (
+        "somebody stopped the VM, and power is managed",
+        |case| {
+            case.edits(|spec| spec.power_state = Some(PowerState::Running));
+            *case = case.clone().at_rest();
+            case.shows(|detail| detail.state = InstanceState::Inactive);
+        },
+        "Ready Stopped",
+    ),
 ];
 
 #[test]
@@ -101,7 +111,10 @@ fn reported_drift_is_listed_with_both_values_and_stays_ready() {
     let decision = case.next();
     assert_eq!((says(&decision), drifted(&decision)), ("Ready Running".to_owned(), Some(Reason::Drift)));
     let drift = &decision.status.drift[0];
-    assert_eq!((drift.field.as_str(), drift.desired.as_str(), drift.observed.as_str()), ("backup", "enabled", "disabled"));
+    assert_eq!(
+        (drift.field.as_str(), drift.desired.as_str(), drift.observed.as_str()),
+        ("backup", "enabled", "disabled")
+    );
     assert_eq!(drift.since, wall());
 }
 
@@ -146,7 +159,8 @@ fn what_is_not_effective_says_so_and_waits_for_another_wish() {
     let decision = case.next();
     assert_eq!(drifted(&decision), Some(Reason::NotEffective));
     case.edits(|spec| {
-        spec.backup = serde_json::from_value(serde_json::json!({"enabled": true, "serverPolicyId": "daily"})).ok();
+        spec.backup =
+            serde_json::from_value(serde_json::json!({"enabled": true, "serverPolicyId": "daily"})).ok();
     });
     let decision = case.next();
     assert_eq!(says(&decision), "save", "the hold is dropped with the wish");
@@ -162,7 +176,7 @@ fn a_field_that_itcare_does_not_report_is_sent_once_and_is_no_drift() {
     assert_eq!(case.says(), "send UpdateReplication");
     case.operates(OperationKind::UpdateReplication, Some(ACTION));
     case.read(ended(ActionStatus::Success));
-    case.memory.success_seen = Some((ACTION, PASS - SETTLE - seconds(1)));
+    case.memory.first_end(ACTION, PASS - SETTLE - seconds(1));
     let decision = case.next();
     assert_eq!(says(&decision), "save");
     case.write(&decision);
@@ -184,14 +198,20 @@ fn the_hash_is_of_what_the_user_set() {
     let two = hashes(serde_json::json!({"monitoring": {"alerting": false, "enabled": true}}));
     assert_eq!(one, two, "whatever the order of the keys");
     assert_ne!(one, hashes(serde_json::json!({"monitoring": {"enabled": true}})));
-    assert_eq!(one, hashes(serde_json::json!({"changeReference": "CHG1", "monitoring": {"enabled": true, "alerting": false}})));
+    assert_eq!(
+        one,
+        hashes(
+            serde_json::json!({"changeReference": "CHG1", "monitoring": {"enabled": true, "alerting": false}})
+        )
+    );
 }
 
 #[test]
 fn reasons_and_comments_are_sent_but_never_compared() {
     let mut case = Case::managed_with(|case| {
         case.spec.patching =
-            serde_json::from_value(serde_json::json!({"excluded": true, "exclusionReason": "migration"})).ok();
+            serde_json::from_value(serde_json::json!({"excluded": true, "exclusionReason": "migration"}))
+                .ok();
         case.shows(|detail| {
             let patching = detail.patching.as_mut().expect("shown");
             (patching.excluded, patching.exclusion_reason) = (Some(true), Some("something else".to_owned()));

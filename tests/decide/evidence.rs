@@ -22,16 +22,36 @@ fn an_action_is_possibly_ours_unless_something_speaks_against_it() {
         ("with the next id", Action { id: ActionId::new(FENCE_ACTION.get() + 1), ..ours() }, true),
         ("with an older id", Action { id: ActionId::new(FENCE_ACTION.get() - 1), ..ours() }, false),
         ("in the second of the fence", Action { submitted_at: Some(wall_at(-600)), ..ours() }, true),
-        ("a second before, for clocks of whole seconds", Action { submitted_at: Some(wall_at(-601)), ..ours() }, true),
+        (
+            "a second before, for clocks of whole seconds",
+            Action { submitted_at: Some(wall_at(-601)), ..ours() },
+            true,
+        ),
         ("two seconds before", Action { submitted_at: Some(wall_at(-602)), ..ours() }, false),
-        ("at the end of the send window and five minutes", Action { submitted_at: Some(wall_at(past_window - 600)), ..ours() }, true),
+        (
+            "at the end of the send window and five minutes",
+            Action { submitted_at: Some(wall_at(past_window - 600)), ..ours() },
+            true,
+        ),
         ("after that", Action { submitted_at: Some(wall_at(past_window - 599)), ..ours() }, false),
         ("without a date", Action { submitted_at: None, ..ours() }, true),
         ("without a submitter", Action { submitted_by: None, ..ours() }, true),
         ("of somebody else", Action { submitted_by: Some("alice".to_owned()), ..ours() }, false),
-        ("of a process that nobody knows", Action { process: Some("vm_new_thing".to_owned()), ..ours() }, true),
-        ("of a process known from replies to be another kind", Action { process: Some("vm_resize".to_owned()), ..ours() }, false),
-        ("of a process documented to be another kind", Action { process: Some("vm_delete_snapshot".to_owned()), ..ours() }, false),
+        (
+            "of a process that nobody knows",
+            Action { process: Some("vm_new_thing".to_owned()), ..ours() },
+            true,
+        ),
+        (
+            "of a process known from replies to be another kind",
+            Action { process: Some("vm_resize".to_owned()), ..ours() },
+            false,
+        ),
+        (
+            "of a process documented to be another kind",
+            Action { process: Some("vm_delete_snapshot".to_owned()), ..ours() },
+            false,
+        ),
     ];
     for (sentence, action, expected) in rows {
         let found = possibly_ours(&action, &intent(OperationKind::Create), &HostName::new(NAME), &site());
@@ -50,7 +70,9 @@ fn nobody_is_somebody_else_before_our_own_name_is_known() {
 #[test]
 fn a_documented_process_is_of_its_own_kind() {
     let action = Action { process: Some("vm_create_snapshot".to_owned()), ..ours() };
-    for (kind, expected) in [(OperationKind::TakeSnapshot, true), (OperationKind::Recover, false), (OperationKind::Reset, false)] {
+    for (kind, expected) in
+        [(OperationKind::TakeSnapshot, true), (OperationKind::Recover, false), (OperationKind::Reset, false)]
+    {
         assert_eq!(possibly_ours(&action, &intent(kind), &HostName::new(NAME), &site()), expected, "{kind}");
     }
 }

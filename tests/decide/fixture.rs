@@ -15,8 +15,8 @@ use itcare_operator::decide::instance::{self, Claim, ObjectFacts, SnapshotFacts,
 use itcare_operator::decide::{Cloud, Decision, Look, Memory, Need, Outcome, Site, Step};
 use itcare_operator::model::{
     AccountId, Action, ActionId, ActionStatus, Applied, AttemptId, ClusterId, Detail, Failure, FailureClass,
-    Fence, HostName, InstanceId, InstanceState, Intent, Ledger, LedgerError, Listed, Moment, ObjectKey, Observed,
-    OperationKind, OperationResult, Origin, ServiceId, Size, SnapshotId, remote,
+    Fence, HostName, InstanceId, InstanceState, Intent, Ledger, LedgerError, Listed, Moment, ObjectKey,
+    Observed, OperationKind, OperationResult, Origin, ServiceId, Size, SnapshotId, remote,
 };
 use jiff::Timestamp;
 
@@ -68,6 +68,7 @@ pub fn site() -> Site {
         previous_clusters: vec![ClusterId::new("previous-cluster")],
         account: AccountId::new("account"),
         submitter: Some(US.to_owned()),
+        creator: Some(US.to_owned()),
         processes: BTreeMap::from([("vm_resize".to_owned(), OperationKind::Resize)]),
         settle: SETTLE,
         observe_interval: seconds(60),
@@ -142,7 +143,7 @@ pub fn ended(status: ActionStatus) -> Action {
 }
 
 pub fn failure(class: FailureClass, status: Option<u16>) -> Failure {
-    let message = status.map_or("connection refused".to_owned(), |status| format!("{status} from ITCare"));
+    let message = status.map_or("connection refused".to_owned(), |status| format!("HTTP {status}: not so"));
     Failure { class, status, message }
 }
 
@@ -157,7 +158,22 @@ pub fn intent(kind: OperationKind) -> Intent {
         attempt: attempt(),
         fence: Fence { date: Some(wall_at(-600)), action: Some(FENCE_ACTION) },
         request: None,
+        done: None,
     }
+}
+
+/// An operation that ended this long ago; the rest of it as JSON, where most fields may be left out.
+pub fn last_operation(
+    kind: OperationKind,
+    result: OperationResult,
+    ago: i64,
+    generation: i64,
+) -> LastOperation {
+    serde_json::from_value(serde_json::json!({
+        "kind": kind, "result": result, "finishedAt": wall_at(-ago), "message": "HTTP 422: not so",
+        "failures": (result == OperationResult::Failed).then_some(1), "generation": generation,
+    }))
+    .expect("an operation")
 }
 
 /// A view of an instance, owned.
@@ -190,6 +206,7 @@ impl Case {
                 created: time("2026-01-01T00:00:00Z"),
                 deleting: false,
                 has_finalizer: false,
+                has_ledger: false,
                 reconcile_requested: None,
             },
             spec: spec(),
@@ -221,7 +238,7 @@ impl Case {
     /// The same for another spec and another VM: `adjust` makes them fit before all settles.
     pub fn managed_with(adjust: impl FnOnce(&mut Self)) -> Self {
         let mut case = Self::fresh();
-        case.object.has_finalizer = true;
+        (case.object.has_finalizer, case.object.has_ledger) = (true, true);
         case.shows(|_| {});
         adjust(&mut case);
         let mut ledger = new_ledger();
@@ -252,6 +269,7 @@ impl Case {
         let wrote = match &decision.step {
             Step::SaveLedger { ledger, finalizer } => {
                 self.ledger = Ok(Some((**ledger).clone()));
+                self.object.has_ledger = true;
                 self.object.has_finalizer |= *finalizer;
                 true
             }
@@ -317,7 +335,7 @@ impl Case {
 
     /// A call of this kind may be in flight.
     pub fn intends(&mut self, kind: OperationKind) {
-        self.object.has_finalizer = true;
+        (self.object.has_finalizer, self.object.has_ledger) = (true, true);
         let ledger = self.ledger();
         ledger.seq += 1;
         ledger.intent = Some(intent(kind));
@@ -374,15 +392,18 @@ impl Case {
 
     /// The last operation ended like this.
     pub fn operated(&mut self, kind: OperationKind, result: OperationResult, ago: i64) {
-        self.status.last_operation = Some(LastOperation {
-            kind,
-            action_id: None,
-            result,
-            finished_at: wall_at(-ago),
-            message: Some("422 no such size".to_owned()),
-            failures: (result == OperationResult::Failed).then_some(1),
-            generation: Some(self.object.generation),
-        });
+        self.status.last_operation = Some(last_operation(kind, result, ago, self.object.generation));
+    }
+
+    /// ITCare refused the call of the standing intent, this long ago.
+    pub fn was_refused(&mut self, kind: OperationKind, ago: i64) {
+        self.operated(kind, OperationResult::Refused, ago);
+        self.last().attempt = Some(attempt());
+    }
+
+    /// The last operation, to be changed.
+    pub fn last(&mut self) -> &mut LastOperation {
+        self.status.last_operation.as_mut().expect("an operation that ended")
     }
 
     /// The spec was edited.
@@ -503,8 +524,9 @@ pub fn table(base: impl Fn() -> Case, rows: &[Row]) {
             change(&mut case);
             let decision = case.next();
             let said = says(&decision);
-            (said != *expected)
-                .then(|| format!("{sentence}:\n  expected {expected:?}\n  got {said:?} ({})", message(&decision)))
+            (said != *expected).then(|| {
+                format!("{sentence}:\n  expected {expected:?}\n  got {said:?} ({})", message(&decision))
+            })
         })
         .collect();
     assert!(failed.is_empty(), "{} of {} rows:\n{}", failed.len(), rows.len(), failed.join("\n"));

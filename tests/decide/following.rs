@@ -53,7 +53,11 @@ const ROWS: &[Row] = &[
         |case| case.read(ended(ActionStatus::Other("PAUSED".to_owned()))),
         "Working Stopping",
     ),
-    ("it ended well, but the VM does not show it yet", |case| case.read(ended(ActionStatus::Success)), "Working Stopping"),
+    (
+        "it ended well, but the VM does not show it yet",
+        |case| case.read(ended(ActionStatus::Success)),
+        "Working Stopping",
+    ),
     ("it failed", |case| case.read(ended(ActionStatus::Error)), "Working Stopping"),
     (
         "ITCare has forgotten the action: the VM itself tells",
@@ -74,10 +78,16 @@ fn the_end_is_recorded_with_what_was_sent() {
     case.shows(|detail| detail.state = InstanceState::Inactive);
     let decision = case.next();
     let last = decision.status.last_operation.clone().expect("told");
-    assert_eq!((last.kind, last.result, last.action_id), (OperationKind::Stop, OperationResult::Succeeded, Some(ACTION.get())));
+    assert_eq!(
+        (last.kind, last.result, last.action_id),
+        (OperationKind::Stop, OperationResult::Succeeded, Some(ACTION.get()))
+    );
     assert_eq!(decision.status.operation, None);
     let applied = crate::fixture::saved(&decision).applied.expect("applied");
-    assert_eq!(applied.groups.get(&Group::Power), itcare_operator::decide::instance::hashes(&case.spec).get(&Group::Power));
+    assert_eq!(
+        applied.groups.get(&Group::Power),
+        itcare_operator::decide::instance::hashes(&case.spec).get(&Group::Power)
+    );
 }
 
 #[test]
@@ -151,7 +161,11 @@ fn success_without_effect_a_settle_time_later_is_not_effective_and_not_sent_agai
     case.edits(|spec| spec.power_state = Some(PowerState::Stopped));
     let decision = case.next();
     case.write(&decision);
-    assert_ne!(crate::fixture::drifted(&case.next()), Some(Reason::NotEffective), "the wish changed in between");
+    assert_ne!(
+        crate::fixture::drifted(&case.next()),
+        Some(Reason::NotEffective),
+        "the wish changed in between"
+    );
 }
 
 #[test]
@@ -162,7 +176,7 @@ fn a_wish_that_changed_while_the_action_ran_is_not_taken_for_carried_out() {
     case.edits(|spec| spec.size = Some("8cpu8gb".to_owned()));
     case.shows(|detail| detail.size = "4cpu8gb".parse().ok());
     case.read(ended(ActionStatus::Success));
-    case.memory.success_seen = Some((ACTION, PASS - SETTLE));
+    case.memory.first_end(ACTION, PASS - SETTLE);
     let decision = case.next();
     assert!(decision.status.operation.is_none(), "the action is over: {}", says(&decision));
     let held = decision.status.ledger.as_deref().unwrap_or_default().contains("NotEffective");
@@ -174,6 +188,7 @@ fn unclear() -> Case {
     let mut case = stopping();
     case.operates(OperationKind::Stop, None);
     case.memory.ambiguous = true;
+    case.memory.unclear_seen = Some((wall_at(-30), NOW - seconds(30)));
     case
 }
 
@@ -224,8 +239,10 @@ fn a_restart_does_not_shorten_the_settle_time() {
     let mut case = unclear();
     case.memory = itcare_operator::decide::Memory::default();
     assert_eq!(case.says(), "Working ResolvingOutcome");
-    // The wall clock jumped back: what was submitted in the future is no older than now.
-    case.status.operation.as_mut().expect("one").submitted_at = wall_at(3600);
+    // Whatever the wall clock says: it may be another one than that of the sender.
+    case.status.operation.as_mut().expect("one").submitted_at = wall_at(-36_000);
+    assert_eq!(case.says(), "Working ResolvingOutcome");
+    case.status.operation.as_mut().expect("one").submitted_at = wall_at(36_000);
     assert_eq!(case.says(), "Working ResolvingOutcome");
 }
 

@@ -4,13 +4,13 @@ use itcare_operator::crd::instance::{DeletionPolicy, ManagementPolicy};
 use itcare_operator::decide::decision::Need;
 use itcare_operator::decide::{Memory, Step, Wake};
 use itcare_operator::model::{
-    AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, InstanceState, Listed, ObjectKey, Observed,
-    OperationKind, OperationResult, Origin, ServiceId,
+    AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, InstanceState, Listed, ObjectKey,
+    Observed, OperationKind, OperationResult, Origin, ServiceId,
 };
 
 use crate::fixture::{
-    ACTION, Case, NOW, OTHER_VM, Row, SETTLE, VM, action, attempt, detail, ended, message, saved, says, seconds, table,
-    twin, wall_at,
+    ACTION, Case, NOW, OTHER_VM, Row, SETTLE, VM, action, attempt, detail, ended, message, saved, says,
+    seconds, stands, table, twin, wall_at,
 };
 
 /// The call was sent ten minutes ago; nothing is known of its answer, and the settle time is over.
@@ -50,7 +50,19 @@ const FOLLOWED: &[Row] = &[
     ),
     ("it is over, and no VM is listed: the action decides", |_| {}, "read action"),
     ("it ended well, and the list lags", |case| case.read(trace(ActionStatus::Success)), "Working Creating"),
-    ("it failed and left nothing", |case| case.read(trace(ActionStatus::Error)), "save"),
+    (
+        "it failed, and what it left may only lag",
+        |case| case.read(trace(ActionStatus::Error)),
+        "Working Creating",
+    ),
+    (
+        "it failed and left nothing",
+        |case| {
+            case.read(trace(ActionStatus::Error));
+            case.memory.first_end(ACTION, NOW - SETTLE);
+        },
+        "save",
+    ),
     (
         "its status is one that nobody knows: it counts as running",
         |case| case.read(trace(ActionStatus::Other("QUEUED".to_owned()))),
@@ -110,10 +122,16 @@ fn binding_records_id_origin_and_what_the_creation_carried_in_one_write() {
     case.shows(|_| {});
     let decision = case.next();
     let ledger = saved(&decision);
-    assert_eq!((ledger.instance, ledger.origin, ledger.intent.clone()), (Some(VM), Some(Origin::Created), None));
+    assert_eq!(
+        (ledger.instance, ledger.origin, ledger.intent.clone()),
+        (Some(VM), Some(Origin::Created), None)
+    );
     assert_eq!(ledger.name, Some(HostName::new("PWEB01")));
     assert_eq!(decision.status.operation, None);
-    assert_eq!(decision.status.last_operation.as_ref().map(|last| last.result), Some(OperationResult::Succeeded));
+    assert_eq!(
+        decision.status.last_operation.as_ref().map(|last| last.result),
+        Some(OperationResult::Succeeded)
+    );
     assert_eq!(decision.status.ledger.as_deref(), Some(ledger.to_text().as_str()), "both copies alike");
     case.write(&decision);
     assert_eq!(case.says(), "send UpdatePatching", "patching is no part of a creation");
@@ -125,7 +143,10 @@ fn a_success_that_stays_out_of_sight_for_ten_settle_times_needs_a_person() {
     case.read(trace(ActionStatus::Success));
     let decision = case.next();
     case.write(&decision);
-    for (waited, expected) in [(SETTLE * 10 - seconds(1), "Working Creating"), (SETTLE * 10, "Stalled InstanceMissing")] {
+    case = case.at_rest();
+    for (waited, expected) in
+        [(SETTLE * 10 - seconds(1), "Working Creating"), (SETTLE * 10, "Stalled InstanceMissing")]
+    {
         let mut later = case.clone();
         later.later(waited);
         later.read(trace(ActionStatus::Success));
@@ -134,7 +155,10 @@ fn a_success_that_stays_out_of_sight_for_ten_settle_times_needs_a_person() {
         assert_eq!(later.says(), expected, "after {waited:?}");
         if expected.starts_with("Stalled") {
             let text = message(&later.next());
-            assert!(text.contains("PWEB01") && text.contains("41900") && text.contains("instanceId"), "{text}");
+            assert!(
+                text.contains("PWEB01") && text.contains("41900") && text.contains("instanceId"),
+                "{text}"
+            );
         }
     }
 }
@@ -142,8 +166,9 @@ fn a_success_that_stays_out_of_sight_for_ten_settle_times_needs_a_person() {
 /// Created by action 41900, and not listed for ten settle times.
 fn out_of_sight() -> Case {
     let mut case = followed();
-    case.memory.success_seen = Some((ACTION, NOW - SETTLE * 11));
+    case.memory.first_end(ACTION, NOW - SETTLE * 11);
     case.read(trace(ActionStatus::Success));
+    let case = case.at_rest();
     assert_eq!(case.says(), "Stalled InstanceMissing");
     case
 }
@@ -176,9 +201,13 @@ const LOOKED: &[Row] = &[
         },
         "read look",
     ),
-    ("an action that may be ours is followed from here on", |case| {
-        case.looked(&[trace(ActionStatus::InProgress)], &[]);
-    }, "Working Creating"),
+    (
+        "an action that may be ours is followed from here on",
+        |case| {
+            case.looked(&[trace(ActionStatus::InProgress)], &[]);
+        },
+        "Working Creating",
+    ),
     (
         "a VM and an action that may be ours: followed first, to know how it ended",
         |case| {
@@ -212,9 +241,13 @@ const LOOKED: &[Row] = &[
         },
         "Stalled Ambiguous",
     ),
-    ("a VM of that name without an action that may be ours", |case| {
-        case.looked(&[], &[detail().listed()]);
-    }, "Stalled NameTaken"),
+    (
+        "a VM of that name without an action that may be ours",
+        |case| {
+            case.looked(&[], &[detail().listed()]);
+        },
+        "Stalled NameTaken",
+    ),
     (
         "two VMs of that name without an action",
         |case| case.looked(&[], &[detail().listed(), twin()]),
@@ -237,7 +270,11 @@ const LOOKED: &[Row] = &[
         },
         "send Create",
     ),
-    ("no trace, a settle time after the call: it may be sent again", |case| case.looked(&[], &[]), "send Create"),
+    (
+        "no trace, a settle time after the call: it may be sent again",
+        |case| case.looked(&[], &[]),
+        "send Create",
+    ),
     (
         "an action of somebody else is no trace",
         |case| {
@@ -295,7 +332,11 @@ const LOOKED: &[Row] = &[
         },
         "read list",
     ),
-    ("the account is another one", |case| case.ledger().account = AccountId::new("other"), "Stalled DeletionBlocked"),
+    (
+        "the account is another one",
+        |case| case.ledger().account = AccountId::new("other"),
+        "Stalled DeletionBlocked",
+    ),
     (
         "the look fails",
         |case| case.failed(Need::Look(HostName::new("PWEB01")), FailureClass::Transient, Some(503)),
@@ -332,9 +373,9 @@ fn a_creation_is_never_sent_again_after_success() {
     let mut case = unclear();
     let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(ActionStatus::Success) };
     case.looked(&[trace(ActionStatus::Success), other], &[]);
-    assert_eq!(case.says(), "Working Creating");
-    case.memory.success_seen = Some((ACTION, NOW - SETTLE * 20));
-    assert_eq!(case.says(), "Stalled InstanceMissing");
+    assert_ne!(case.says(), "send Create");
+    case.memory.first_end(ACTION, NOW - SETTLE * 20);
+    assert_eq!(stands(&case.next().status.conditions), "Stalled InstanceMissing");
 }
 
 #[test]
@@ -378,12 +419,11 @@ fn a_bound_vm_of_another_identity_is_refused() {
 #[test]
 fn a_refused_creation_says_so_at_once_and_is_not_sent_again_before_a_look() {
     let mut case = unclear();
-    case.operates(OperationKind::Create, None);
-    case.operated(OperationKind::Create, OperationResult::Refused, 20);
+    case.was_refused(OperationKind::Create, 20);
     case.looked(&[], &[]);
     case.memory.attempt_seen = Some((attempt(), NOW - seconds(20)));
     assert_eq!(case.says(), "Stalled Rejected");
-    case.status.last_operation.as_mut().expect("one").message = Some("409 the name is in use".to_owned());
+    case.last().message = Some("HTTP 409: the name is in use".to_owned());
     assert_eq!(case.says(), "Stalled NameTaken");
     // A gateway had sent it twice: the second one was executed.
     case.looked(&[trace(ActionStatus::InProgress)], &[]);
@@ -393,19 +433,17 @@ fn a_refused_creation_says_so_at_once_and_is_not_sent_again_before_a_look() {
     case.memory.attempt_seen = Some((attempt(), NOW - SETTLE));
     let decision = case.next();
     assert_eq!(saved(&decision).intent, None);
-    assert!(crate::fixture::stands(&decision.status.conditions).starts_with("Stalled"));
+    assert!(stands(&decision.status.conditions).starts_with("Stalled"));
 }
 
 #[test]
 fn a_refused_creation_whose_name_was_taken_before_is_over() {
     let mut case = unclear();
-    case.operates(OperationKind::Create, None);
-    case.operated(OperationKind::Create, OperationResult::Refused, 600);
-    case.status.operation.as_mut().expect("one").submitted_at = wall_at(-601);
+    case.was_refused(OperationKind::Create, 600);
     case.looked(&[], &[twin()]);
     let decision = case.next();
     assert_eq!(saved(&decision).intent, None);
-    assert_eq!(crate::fixture::stands(&decision.status.conditions), "Stalled NameTaken");
+    assert_eq!(stands(&decision.status.conditions), "Stalled NameTaken");
 }
 
 #[test]
@@ -417,7 +455,10 @@ fn while_the_intent_stands_the_finalizer_stays() {
     assert_eq!(case.says(), "Stalled NameTaken", "a VM without proof is never bound, never deleted");
     case.looked(&[], &[]);
     let decision = case.next();
-    assert!(matches!(decision.step, Step::RemoveFinalizer | Step::SaveLedger { .. }), "absent: never created");
+    assert!(
+        matches!(decision.step, Step::RemoveFinalizer | Step::SaveLedger { .. }),
+        "absent: never created"
+    );
 }
 
 #[test]
@@ -446,7 +487,10 @@ fn a_vm_that_was_created_for_a_deleted_object_is_bound_so_that_it_can_be_deleted
     case.deletes();
     let decision = case.next();
     assert_eq!(saved(&decision).instance, Some(VM));
-    assert!(matches!(decision.step, Step::SaveLedger { finalizer: false, .. }), "the API server admits no new one");
+    assert!(
+        matches!(decision.step, Step::SaveLedger { finalizer: false, .. }),
+        "the API server admits no new one"
+    );
     case.write(&decision);
     assert_eq!(case.says(), "send Stop");
 }

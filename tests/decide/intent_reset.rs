@@ -33,10 +33,18 @@ fn followed() -> Case {
 const ROWS: &[Row] = &[
     ("only the action tells its end", |_| {}, "read action"),
     ("it runs", |case| case.read(action()), "Working Resetting"),
-    ("it has a status that nobody knows", |case| case.read(ended(ActionStatus::Other("HELD".to_owned()))), "Working Resetting"),
+    (
+        "it has a status that nobody knows",
+        |case| case.read(ended(ActionStatus::Other("HELD".to_owned()))),
+        "Working Resetting",
+    ),
     ("it ended well", |case| case.read(ended(ActionStatus::Success)), "save"),
     ("it failed", |case| case.read(ended(ActionStatus::Error)), "save"),
-    ("ITCare has forgotten it", |case| case.cloud.action = Some((ACTION, Observed::Absent { at: NOW })), "save"),
+    (
+        "ITCare has forgotten it",
+        |case| case.cloud.action = Some((ACTION, Observed::Absent { at: NOW })),
+        "save",
+    ),
     ("without an answer it is looked for", |case| case.status.operation = None, "read look"),
     (
         "an action that may be it is followed",
@@ -78,7 +86,10 @@ fn every_end_leaves_a_receipt_in_ledger_and_status_together() {
         case.cloud.action = Some((ACTION, read));
         let decision = case.next();
         let ledger = saved(&decision);
-        assert_eq!((ledger.intent.clone(), ledger.handled.get(&OneShot::Reset)), (None, Some(&wall_at(-700))));
+        assert_eq!(
+            (ledger.intent.clone(), ledger.handled.get(&OneShot::Reset)),
+            (None, Some(&wall_at(-700)))
+        );
         assert_eq!((receipt(&decision).result, receipt(&decision).action_id), (result, Some(ACTION.get())));
         assert_eq!(decision.status.operation, None);
         case.write(&decision);
@@ -110,8 +121,7 @@ fn several_actions_that_may_be_it_are_an_unknown_outcome() {
 /// It was refused, twenty seconds ago.
 fn refused() -> Case {
     let mut case = unclear();
-    case.operates(OperationKind::Reset, None);
-    case.operated(OperationKind::Reset, OperationResult::Refused, 20);
+    case.was_refused(OperationKind::Reset, 20);
     case.looked(&[], &[]);
     case.memory.attempt_seen = Some((attempt(), NOW - seconds(20)));
     case

@@ -20,7 +20,11 @@ fn observing() -> Case {
 
 const ROWS: &[Row] = &[
     ("the VM of that name is shown", |_| {}, "Ready Running"),
-    ("a stopped one too", |case| case.shows(|detail| detail.state = InstanceState::Inactive), "Ready Stopped"),
+    (
+        "a stopped one too",
+        |case| case.shows(|detail| detail.state = InstanceState::Inactive),
+        "Ready Stopped",
+    ),
     (
         "the VM with that id is shown",
         |case| {
@@ -63,11 +67,19 @@ const ROWS: &[Row] = &[
         "Ready Running",
     ),
     ("a reset is not carried out", |case| case.asks_reset(60), "Ready Running"),
-    ("the claim of another object is no hindrance", |case| {
-        case.claim = Claim::LostTo(ObjectKey::new("shop", "older"));
-    }, "Ready Running"),
+    (
+        "the claim of another object is no hindrance",
+        |case| {
+            case.claim = Claim::LostTo(ObjectKey::new("shop", "older"));
+        },
+        "Ready Running",
+    ),
     ("the finalizer goes", |case| case.object.has_finalizer = true, "let go"),
-    ("a call that may be in flight is still looked after", |case| case.intends(OperationKind::Create), "read look"),
+    (
+        "a call that may be in flight is still looked after",
+        |case| case.intends(OperationKind::Create),
+        "read look",
+    ),
 ];
 
 #[test]
@@ -137,7 +149,11 @@ fn a_bound_vm_that_another_object_claims_is_not_reset_in_the_same_pass() {
 
 const SUSPENDED: &[Row] = &[
     ("nothing moves", |_| {}, "Ready Running"),
-    ("a change waits", |case| case.edits(|spec| spec.power_state = Some(PowerState::Stopped)), "Ready Running"),
+    (
+        "a change waits",
+        |case| case.edits(|spec| spec.power_state = Some(PowerState::Stopped)),
+        "Ready Running",
+    ),
     ("a reset waits", |case| case.asks_reset(60), "Ready Running"),
     ("a vanished VM is not even noticed", Case::gone, "Ready Running"),
     ("deletion waits and says so", Case::deletes, "Working Deleting"),
@@ -149,7 +165,11 @@ const SUSPENDED: &[Row] = &[
         },
         "let go",
     ),
-    ("a call that may be in flight is still looked after", |case| case.intends(OperationKind::Reset), "read look"),
+    (
+        "a call that may be in flight is still looked after",
+        |case| case.intends(OperationKind::Reset),
+        "read look",
+    ),
 ];
 
 #[test]
@@ -179,7 +199,8 @@ fn suspend_acknowledges_the_generation_and_keeps_ready_as_it_was() {
         reason: "ActionFailed".to_owned(),
         message: "spec.size: Resize of PWEB01 failed three times; correct the spec".to_owned(),
     };
-    case.status.conditions = vec![broken(ConditionType::Ready, "False"), broken(ConditionType::Stalled, "True")];
+    case.status.conditions =
+        vec![broken(ConditionType::Ready, "False"), broken(ConditionType::Stalled, "True")];
     let decision = case.next();
     assert_eq!(stands(&decision.status.conditions), "Stalled ActionFailed");
     assert!(condition::find(&decision.status.conditions, ConditionType::Reconciling).is_none());

@@ -7,10 +7,13 @@ use itcare_operator::crd::status::LastOperation;
 use itcare_operator::decide::decision::{CallAction, Guarded};
 use itcare_operator::decide::retry::{self, Hold, RECHECK};
 use itcare_operator::decide::{Call, Decision, Outcome, Step, Verdict, Wake};
-use itcare_operator::model::{Action, FailureClass, InstanceState, OperationKind, OperationResult, PowerState};
+use itcare_operator::model::{
+    Action, FailureClass, InstanceState, OperationKind, OperationResult, PowerState,
+};
 
 use crate::fixture::{
-    ACTION, Case, NOW, SETTLE, action, attempt, failure, intent, message, says, seconds, site, stands, wall, wall_at,
+    ACTION, Case, NOW, SETTLE, action, attempt, failure, intent, last_operation, message, says, seconds,
+    site, stands, wall, wall_at,
 };
 
 /// A creation, as the shell sends it: the case, the step, the ledger with its intent.
@@ -88,7 +91,7 @@ fn denied_again_and_again_needs_a_person() {
         (FailureClass::NoCredentials, 0, "Stalled CredentialsNotFound"),
     ] {
         let (mut case, step) = stop();
-        case.memory.failures = 3;
+        case.memory.failing_since = Some(NOW - seconds(60));
         let ledger = case.ledger().clone();
         let decision = case.after(&step, &Outcome::NotExecuted(failure(class, Some(status))), Some(ledger));
         assert_eq!(says(&decision), expected);
@@ -98,10 +101,15 @@ fn denied_again_and_again_needs_a_person() {
 #[test]
 fn a_missing_right_is_named() {
     let (mut case, step) = stop();
-    case.memory.failures = 3;
+    case.memory.failing_since = Some(NOW - seconds(60));
     let ledger = case.ledger().clone();
-    let decision = case.after(&step, &Outcome::NotExecuted(failure(FailureClass::Forbidden, Some(403))), Some(ledger));
-    assert!(message(&decision).contains("POW") && message(&decision).contains("OPE"), "{}", message(&decision));
+    let decision =
+        case.after(&step, &Outcome::NotExecuted(failure(FailureClass::Forbidden, Some(403))), Some(ledger));
+    assert!(
+        message(&decision).contains("POW") && message(&decision).contains("OPE"),
+        "{}",
+        message(&decision)
+    );
 }
 
 #[test]
@@ -131,7 +139,8 @@ fn a_refused_creation_says_so_at_once_while_its_intent_stands() {
 fn a_refused_change_is_read_again_before_it_is_a_persons_turn() {
     let (mut case, step) = stop();
     let ledger = case.ledger().clone();
-    let decision = case.after(&step, &Outcome::Refused(failure(FailureClass::Rejected, Some(400))), Some(ledger));
+    let decision =
+        case.after(&step, &Outcome::Refused(failure(FailureClass::Rejected, Some(400))), Some(ledger));
     assert_eq!(says(&decision), "Working ProgressingWithRetry");
     assert_eq!(decision.wake, Wake::After(Duration::ZERO));
     // The state explains it: somebody stopped the VM just now.
@@ -195,7 +204,8 @@ fn backoff_doubles_to_five_minutes() {
 #[test]
 fn a_pause_that_the_server_asks_for_is_kept() {
     for (asked, expected) in [(Some(seconds(90)), 90), (Some(Duration::ZERO), 1), (None, 2)] {
-        let (verdict, wait) = retry::blocked(&failure(FailureClass::Throttled(asked), Some(429)), 1, "reading");
+        let (verdict, wait) =
+            retry::blocked(&failure(FailureClass::Throttled(asked), Some(429)), 1, seconds(0), "reading");
         assert!(matches!(verdict, Verdict::Working { reason: Reason::Throttled, .. }));
         assert_eq!(wait, seconds(expected));
     }
@@ -203,29 +213,45 @@ fn a_pause_that_the_server_asks_for_is_kept() {
 
 #[test]
 fn what_was_refused_or_failed_is_held_for_this_very_wish() {
-    let last = |result, failures, generation| LastOperation {
-        kind: OperationKind::Resize,
-        action_id: None,
-        result,
-        finished_at: wall_at(-5),
-        message: None,
-        failures,
-        generation: Some(generation),
-    };
-    let hold = |last: &LastOperation, kind| retry::hold(Some(last), kind, 3, wall());
-    let refused = last(OperationResult::Refused, None, 3);
-    assert_eq!(hold(&refused, OperationKind::Resize), Hold::Refused(RECHECK - seconds(5), String::new()));
-    assert_eq!(hold(&refused, OperationKind::Stop), Hold::No, "another kind");
-    assert_eq!(hold(&last(OperationResult::Refused, None, 2), OperationKind::Resize), Hold::No, "another wish");
-    assert_eq!(hold(&last(OperationResult::Succeeded, None, 3), OperationKind::Resize), Hold::No);
+    let hold = |last: &LastOperation| retry::hold(Some(last), 3, wall());
+    let words = "HTTP 422: not so".to_owned();
+    let last = |result, generation| last_operation(OperationKind::Resize, result, 5, generation);
+    let refused = last(OperationResult::Refused, 3);
+    assert_eq!(hold(&refused), Hold::Refused(RECHECK - seconds(5), words.clone()));
+    assert_eq!(hold(&last(OperationResult::Refused, 2)), Hold::No, "another wish");
+    assert_eq!(hold(&last(OperationResult::Succeeded, 3)), Hold::No);
     for (failures, wait) in [(1, 8 - 5), (2, 16 - 5)] {
-        let failed = last(OperationResult::Failed, Some(failures), 3);
-        assert_eq!(hold(&failed, OperationKind::Resize), Hold::Backoff(seconds(wait), String::new()));
+        let failed = LastOperation { failures: Some(failures), ..last(OperationResult::Failed, 3) };
+        assert_eq!(hold(&failed), Hold::Backoff(seconds(wait), words.clone()));
     }
-    let failing = last(OperationResult::Failed, Some(3), 3);
-    assert_eq!(hold(&failing, OperationKind::Resize), Hold::Failing(RECHECK - seconds(5), String::new()));
+    let failing = LastOperation { failures: Some(3), ..last(OperationResult::Failed, 3) };
+    assert_eq!(hold(&failing), Hold::Failing(RECHECK - seconds(5), words.clone()));
     let future = LastOperation { finished_at: wall_at(900), ..refused };
-    assert_eq!(hold(&future, OperationKind::Resize), Hold::Refused(RECHECK, String::new()), "a clock that jumped back");
+    assert_eq!(hold(&future), Hold::Refused(RECHECK, words), "a clock that jumped back");
+}
+
+#[test]
+fn the_hold_of_one_kind_does_not_lift_that_of_another() {
+    // The status has room for one operation; two groups that are both refused must not take turns for ever.
+    let mut case = Case::managed();
+    case.edits(|spec| {
+        spec.power_state = Some(PowerState::Stopped);
+        spec.backup = serde_json::from_value(serde_json::json!({"enabled": true})).ok();
+    });
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        let decision = case.next();
+        let step = decision.step.clone();
+        let Step::Call(_) = &step else { break };
+        sent.push(says(&decision));
+        let ledger = case.ledger().clone();
+        let refused = Outcome::Refused(failure(FailureClass::Rejected, Some(422)));
+        let decision = case.after(&step, &refused, Some(ledger));
+        case.write(&Decision { step: Step::Nothing, ..decision });
+        case.memory.effect_end = Duration::ZERO;
+    }
+    assert_eq!(sent, ["send UpdateBackup", "send Stop"]);
+    assert_eq!(case.says(), "Stalled Rejected");
 }
 
 #[test]
@@ -233,7 +259,7 @@ fn only_failures_alike_in_a_row_are_counted() {
     let failed = |last: Option<&LastOperation>, kind, generation| {
         retry::failed(last, kind, Some(1), None, generation, wall()).failures
     };
-    let one = retry::failed(None, OperationKind::Stop, Some(1), None, 3, wall());
+    let one = retry::failed(None, OperationKind::Stop, Some(9), None, 3, wall());
     assert_eq!(failed(Some(&one), OperationKind::Stop, 3), Some(2));
     assert_eq!(failed(Some(&one), OperationKind::Start, 3), Some(1), "another kind");
     assert_eq!(failed(Some(&one), OperationKind::Stop, 4), Some(1), "another wish");

@@ -4,10 +4,13 @@ use itcare_operator::crd::status::Receipt;
 use itcare_operator::decide::decision::{Guarded, GuardedCall, Need};
 use itcare_operator::decide::{Decision, Step, Wake};
 use itcare_operator::model::{
-    Action, ActionId, ActionStatus, InstanceState, Observed, OneShot, OperationKind, OperationResult, PowerState,
+    Action, ActionId, ActionStatus, InstanceState, Observed, OneShot, OperationKind, OperationResult,
+    PowerState,
 };
 
-use crate::fixture::{ACTION, Case, NOW, PASS, Row, VM, action, ended, says, seconds, table, time, wall, wall_at};
+use crate::fixture::{
+    ACTION, Case, NOW, PASS, Row, VM, action, ended, says, seconds, table, time, wall, wall_at,
+};
 
 /// A reset was asked for a minute ago; a look shows no action since.
 fn asked() -> Case {
@@ -34,15 +37,27 @@ const ROWS: &[Row] = &[
         |case| case.object.created = wall_at(-60),
         "Ready Running",
     ),
-    ("dealt with before", |case| {
-        case.ledger().handled.insert(OneShot::Reset, wall_at(-60));
-    }, "Ready Running"),
-    ("a later one was dealt with", |case| {
-        case.ledger().handled.insert(OneShot::Reset, wall_at(-50));
-    }, "Ready Running"),
-    ("an earlier one was dealt with", |case| {
-        case.ledger().handled.insert(OneShot::Reset, wall_at(-61));
-    }, "send Reset"),
+    (
+        "dealt with before",
+        |case| {
+            case.ledger().handled.insert(OneShot::Reset, wall_at(-60));
+        },
+        "Ready Running",
+    ),
+    (
+        "a later one was dealt with",
+        |case| {
+            case.ledger().handled.insert(OneShot::Reset, wall_at(-50));
+        },
+        "Ready Running",
+    ),
+    (
+        "an earlier one was dealt with",
+        |case| {
+            case.ledger().handled.insert(OneShot::Reset, wall_at(-61));
+        },
+        "send Reset",
+    ),
     ("taken back", |case| case.spec.reset = None, "Ready Running"),
     ("asked for by a clock that goes five minutes wrong", |case| case.asks_reset(-300), "send Reset"),
     ("asked for later than that: it waits", |case| case.asks_reset(-301), "Ready Running"),
@@ -61,7 +76,11 @@ const ROWS: &[Row] = &[
         },
         "send Reset",
     ),
-    ("the VM is stopped: it waits", |case| case.shows(|detail| detail.state = InstanceState::Inactive), "Ready Stopped"),
+    (
+        "the VM is stopped: it waits",
+        |case| case.shows(|detail| detail.state = InstanceState::Inactive),
+        "Ready Stopped",
+    ),
     ("nobody looked at the actions", |case| case.cloud.look = None, "read look"),
     (
         "the look is of an earlier pass",
@@ -69,7 +88,11 @@ const ROWS: &[Row] = &[
         "read look",
     ),
     ("an action that may be it was submitted since", |case| case.looked(&[done(30)], &[]), "save"),
-    ("an action that may be it was submitted up to ten minutes before", |case| case.looked(&[done(659)], &[]), "save"),
+    (
+        "an action that may be it was submitted up to ten minutes before",
+        |case| case.looked(&[done(659)], &[]),
+        "save",
+    ),
     ("an action was submitted earlier than that", |case| case.looked(&[done(661)], &[]), "send Reset"),
     (
         "an action without a date may be it",
@@ -121,13 +144,21 @@ const ROWS: &[Row] = &[
         |case| {
             case.looked(&[done(30)], &[]);
             case.operated(OperationKind::Stop, OperationResult::Succeeded, 20);
-            case.status.last_operation.as_mut().expect("one").action_id = Some(ACTION.get());
+            case.last().action_id = Some(ACTION.get());
         },
         "send Reset",
     ),
     ("an action runs", |case| case.runs(&[action()]), "Working ForeignActionInProgress"),
-    ("it was refused a minute ago", |case| case.operated(OperationKind::Reset, OperationResult::Refused, 60), "Ready Running"),
-    ("it was refused a while ago", |case| case.operated(OperationKind::Reset, OperationResult::Refused, 601), "send Reset"),
+    (
+        "it was refused a minute ago",
+        |case| case.operated(OperationKind::Reset, OperationResult::Refused, 60),
+        "Ready Running",
+    ),
+    (
+        "it was refused a while ago",
+        |case| case.operated(OperationKind::Reset, OperationResult::Refused, 601),
+        "send Reset",
+    ),
     (
         "the detail is of an earlier pass",
         |case| {
@@ -147,7 +178,7 @@ fn a_reset_is_sent_once_for_each_request() {
 fn the_call_carries_the_request_and_the_comment() {
     let mut case = asked();
     case.spec.reset.as_mut().expect("asked").comment = Some("hangs".to_owned());
-    let Step::Guarded(Guarded { ledger, request, call }) = case.next().step else { panic!("no reset") };
+    let Step::Guarded(Guarded { ledger, request, call, .. }) = case.next().step else { panic!("no reset") };
     assert_eq!(request, Some(wall_at(-60)));
     assert_eq!(call, GuardedCall::Reset { id: VM, comment: Some("hangs".to_owned()) });
     assert_eq!(Ok(Some(*ledger)), case.ledger, "the ledger as it is written");
@@ -171,7 +202,10 @@ fn what_is_not_carried_out_leaves_a_receipt_and_a_message() {
     let mut done_before = asked();
     done_before.looked(&[done(30)], &[]);
     let decision = done_before.next();
-    assert_eq!((receipt(&decision).result, receipt(&decision).action_id), (OperationResult::OutcomeUnknown, Some(ACTION.get())));
+    assert_eq!(
+        (receipt(&decision).result, receipt(&decision).action_id),
+        (OperationResult::OutcomeUnknown, Some(ACTION.get()))
+    );
 
     let mut refused = asked();
     refused.asks_reset(3601);
@@ -232,7 +266,9 @@ fn a_receipt_is_for_ever() {
 fn the_look_is_a_read_of_this_pass() {
     let mut case = asked();
     case.cloud.look = None;
-    assert!(matches!(case.next().step, Step::Observe(Need::Look(name)) if name.as_str() == crate::fixture::NAME));
+    assert!(
+        matches!(case.next().step, Step::Observe(Need::Look(name)) if name.as_str() == crate::fixture::NAME)
+    );
     case.looked(&[], &[]);
     case.cloud.running = Observed::Present { value: Vec::new(), at: NOW - seconds(1) };
     assert_eq!(case.says(), "read running");
@@ -242,7 +278,7 @@ fn the_look_is_a_read_of_this_pass() {
 fn an_action_with_another_id_than_the_recorded_one_counts() {
     let mut case = asked();
     case.operated(OperationKind::Stop, OperationResult::Succeeded, 20);
-    case.status.last_operation.as_mut().expect("one").action_id = Some(ACTION.get());
+    case.last().action_id = Some(ACTION.get());
     let other = Action { id: ActionId::new(ACTION.get() + 1), ..done(30) };
     case.looked(&[done(30), other], &[]);
     assert_eq!(receipt(&case.next()).action_id, Some(ACTION.get() + 1));

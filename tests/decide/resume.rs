@@ -4,7 +4,8 @@ use itcare_operator::crd::instance::{DeletionPolicy, DriftPolicy, ResizePolicy};
 use itcare_operator::decide::decision::Need;
 use itcare_operator::decide::{Outcome, Step};
 use itcare_operator::model::{
-    ActionStatus, FailureClass, Group, InstanceState, Observed, OperationKind, OperationResult, PowerState, Resume,
+    ActionStatus, FailureClass, Group, InstanceState, Observed, OperationKind, OperationResult, PowerState,
+    Resume,
 };
 
 use crate::fixture::{
@@ -57,7 +58,11 @@ const OWED: &[Row] = &[
     ("the resize first", |case| *case = stopped(), "send Resize 4cpu8gb"),
     ("power back once it is done", |_| {}, "send Start"),
     ("also under Report", |case| case.spec.drift_policy = DriftPolicy::Report, "send Start"),
-    ("also when power is managed", |case| case.edits(|spec| spec.power_state = Some(PowerState::Running)), "send Start"),
+    (
+        "also when power is managed",
+        |case| case.edits(|spec| spec.power_state = Some(PowerState::Running)),
+        "send Start",
+    ),
     (
         "also when the resize was withdrawn",
         |case| {
@@ -90,7 +95,7 @@ const OWED: &[Row] = &[
         |case| {
             *case = stopped();
             case.operated(OperationKind::Resize, OperationResult::Failed, 60);
-            case.status.last_operation.as_mut().expect("one").failures = Some(3);
+            case.last().failures = Some(3);
         },
         "send Start",
     ),
@@ -116,7 +121,7 @@ const OWED: &[Row] = &[
         "a start that fails three times needs a person",
         |case| {
             case.operated(OperationKind::Start, OperationResult::Failed, 60);
-            case.status.last_operation.as_mut().expect("one").failures = Some(3);
+            case.last().failures = Some(3);
         },
         "Stalled ActionFailed",
     ),
@@ -197,7 +202,7 @@ fn a_resize_that_keeps_failing_does_not_stop_the_vm_again_and_again() {
     let mut case = stopped();
     case.operates(OperationKind::Resize, Some(ACTION));
     case.operated(OperationKind::Resize, OperationResult::Failed, 60);
-    case.status.last_operation.as_mut().expect("one").failures = Some(2);
+    case.last().failures = Some(2);
     case.read(ended(ActionStatus::Error));
     let decision = case.next();
     assert!(saved(&decision).held.contains_key(&Group::Size), "{}", says(&decision));
@@ -232,6 +237,9 @@ fn retain_gives_power_back_before_it_lets_go() {
     case.cloud.detail = Observed::Present { value: detail(), at: PASS - seconds(1) };
     assert_eq!(case.says(), "read detail");
     case.shows(|detail| detail.state = InstanceState::Active);
+    case.memory.resume_seen = Some(NOW - seconds(10));
+    assert_eq!(case.says(), "Working Starting", "the stop may still come into effect");
+    case.memory.resume_seen = Some(NOW - SETTLE);
     assert_eq!(case.says(), "let go");
 }
 
@@ -242,16 +250,26 @@ fn retain_lets_go_although_power_cannot_be_given_back() {
     case.deletes();
     case.spec.deletion_policy = Some(DeletionPolicy::Retain);
     case.cloud.detail = Observed::Unknown;
-    case.memory.failures = 5;
+    case.memory.failing_since = Some(NOW - seconds(600));
     case.failed(Need::Detail(VM), FailureClass::Unauthenticated, Some(401));
     assert_eq!(case.says(), "let go");
 }
 
-#[test]
-fn a_resize_in_place_that_needs_power_off_says_so() {
+/// A resize in place was refused a minute ago, because the VM runs.
+fn needs_power_off() -> Case {
     let mut case = Case::managed();
     case.edits(|spec| spec.size = Some("4cpu8gb".to_owned()));
-    case.operated(OperationKind::Resize, OperationResult::Refused, 60);
+    let Step::Call(call) = case.next().step else { panic!("no resize") };
+    let outcome = Outcome::Refused(failure(FailureClass::Rejected, Some(400)));
+    let ledger = case.ledger().clone();
+    let decision = case.after(&Step::Call(call), &outcome, Some(ledger));
+    case.write(&itcare_operator::decide::Decision { step: Step::Nothing, ..decision });
+    case
+}
+
+#[test]
+fn a_resize_in_place_that_needs_power_off_says_so() {
+    let case = needs_power_off();
     assert_eq!(case.says(), "Stalled PowerOffRequired");
     let text = message(&case.next());
     assert!(text.contains("StopStart") && text.contains("spec.size"), "{text}");
@@ -259,9 +277,7 @@ fn a_resize_in_place_that_needs_power_off_says_so() {
 
 #[test]
 fn a_resize_that_waited_for_power_off_is_sent_once_somebody_stops_the_vm() {
-    let mut case = Case::managed();
-    case.edits(|spec| spec.size = Some("4cpu8gb".to_owned()));
-    case.operated(OperationKind::Resize, OperationResult::Refused, 60);
+    let mut case = needs_power_off();
     case.shows(|detail| detail.state = InstanceState::Inactive);
     assert_eq!(case.says(), "send Resize 4cpu8gb", "the message named this cure");
 }

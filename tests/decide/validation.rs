@@ -15,7 +15,11 @@ const ROWS: &[Row] = &[
     ("no size", |case| case.spec.size = None, "Stalled InvalidSpec"),
     ("a size without units", |case| case.spec.size = Some("2x4".to_owned()), "Stalled InvalidSpec"),
     ("a size of nothing", |case| case.spec.size = Some("0cpu4gb".to_owned()), "Stalled InvalidSpec"),
-    ("a size beyond all bounds", |case| case.spec.size = Some("9999999999cpu4gb".to_owned()), "Stalled InvalidSpec"),
+    (
+        "a size beyond all bounds",
+        |case| case.spec.size = Some("9999999999cpu4gb".to_owned()),
+        "Stalled InvalidSpec",
+    ),
     (
         "an exclusion from patching without a reason",
         |case| case.spec.patching = serde_json::from_value(serde_json::json!({"excluded": true})).ok(),
@@ -23,7 +27,10 @@ const ROWS: &[Row] = &[
     ),
     (
         "a fourth patch group",
-        |case| case.spec.patching = serde_json::from_value(serde_json::json!({"excluded": false, "group": 4})).ok(),
+        |case| {
+            case.spec.patching =
+                serde_json::from_value(serde_json::json!({"excluded": false, "group": 4})).ok()
+        },
         "Stalled InvalidSpec",
     ),
     (

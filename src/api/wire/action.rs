@@ -6,6 +6,8 @@ use serde::Deserialize;
 use super::scalar::{self, Lenient};
 use crate::model::{Action, ActionId, ActionStatus};
 
+const LONGEST_MESSAGE: usize = 1000;
+
 /// An action on the wire.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,7 +38,8 @@ impl From<ActionWire> for Action {
             status: ActionStatus::parse(&status),
             process: process.0,
             resource_name,
-            message: message.0,
+            // A person reads it in a condition; the rest of a stack trace helps nobody.
+            message: message.0.map(|text| text.chars().take(LONGEST_MESSAGE).collect()),
             submitted_at: submitted_at.0,
             submitted_by: submitted_by.0,
             completed_at: completed_at.0,

@@ -14,7 +14,8 @@ pub(in crate::api) struct ItemWire {
     #[serde(deserialize_with = "scalar::id")]
     id: i64,
     name: String,
-    status: String,
+    #[serde(default, deserialize_with = "scalar::text")]
+    status: Lenient<String>,
     #[serde(default, deserialize_with = "scalar::integer")]
     service_id: Lenient<i64>,
     #[serde(default, deserialize_with = "scalar::text")]
@@ -30,7 +31,8 @@ impl From<ItemWire> for Listed {
             id: InstanceId::new(id),
             name: HostName::new(name),
             service: service_id.0.map(ServiceId::new),
-            state: InstanceState::parse(&status),
+            // A state that is not given is a state in transit: it exists, and nothing is done to it.
+            state: InstanceState::parse(status.0.as_deref().unwrap_or_default()),
             created_at: creation_time.0.as_deref().and_then(time::parse_lenient),
             created_by: creation_user.0,
         }
@@ -134,7 +136,8 @@ pub(in crate::api) struct DetailWire {
     #[serde(deserialize_with = "scalar::id")]
     id: i64,
     name: String,
-    status: String,
+    #[serde(default, deserialize_with = "scalar::text")]
+    status: Lenient<String>,
     #[serde(default, deserialize_with = "scalar::integer")]
     service_id: Lenient<i64>,
     #[serde(default, deserialize_with = "scalar::text")]
@@ -218,7 +221,7 @@ impl From<DetailWire> for Detail {
             id: InstanceId::new(id),
             name: HostName::new(name),
             service: service_id.0.map(ServiceId::new),
-            state: InstanceState::parse(&status),
+            state: InstanceState::parse(status.0.as_deref().unwrap_or_default()),
             size: cpu.0.zip(ram.0).and_then(|(cpu, ram)| {
                 let part = |value| u32::try_from(value).ok().filter(|value| *value > 0);
                 Some(Size { cpu: part(cpu)?, memory_gb: part(ram)? })

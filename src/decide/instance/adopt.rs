@@ -8,11 +8,11 @@ use super::operation::Followed;
 use super::pass::Pass;
 use super::validate::Checked;
 use super::{live, new_ledger, observe as ask};
-use crate::crd::instance::AdoptionPolicy;
+use crate::crd::instance::{AdoptionPolicy, ITCareInstanceSpec};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{CreateRequest, Decision, Guarded, GuardedCall, Need, Step, Wake};
 use crate::decide::retry::Hold;
-use crate::model::{Detail, InstanceId, InstanceState, Listed, Observed, OperationKind, Origin, PowerState};
+use crate::model::{Applied, Detail, Group, InstanceId, InstanceState, Listed, Observed, OperationKind, Origin, PowerState};
 
 /// How old shared observations may be when they decide that there is no VM yet.
 fn list_mark(pass: &Pass<'_>) -> Duration {
@@ -30,6 +30,13 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
         && ledger.seq > 0
         && view.spec.instance_id.is_none()
     {
+        if !view.cloud.missing_is_evidence {
+            let message = format!(
+                "the ledger was written under another ITCare account, and nothing shows yet that this one sees service {}; restore the account, or wait until another VM of that service reads right",
+                checked.service
+            );
+            return pass.stalled_until(Reason::DeletionBlocked, message, Wake::After(view.site.observe_interval));
+        }
         // Nothing was ever made under this ledger: the new account may start afresh.
         let mut ledger = ledger.clone();
         ledger.account = view.site.account.clone();
@@ -101,7 +108,7 @@ fn adopt(pass: Pass<'_>, checked: &Checked, id: InstanceId, mark: Duration) -> D
             if detail.state == InstanceState::Removed {
                 return missing(pass, id);
             }
-            if let Some(message) = mismatch(checked, detail) {
+            if let Some(message) = mismatch(checked, id, detail) {
                 return pass.stalled(Reason::IdentityMismatch, message);
             }
             bind(pass, checked, detail, at, Origin::Adopted)
@@ -117,7 +124,10 @@ fn missing(pass: Pass<'_>, id: InstanceId) -> Decision<InstanceStatus> {
 }
 
 /// Why this VM is not the one that the spec names, if it is not.
-pub(super) fn mismatch(checked: &Checked, detail: &Detail) -> Option<String> {
+pub(super) fn mismatch(checked: &Checked, id: InstanceId, detail: &Detail) -> Option<String> {
+    if detail.id != id {
+        return Some(format!("ITCare answers with VM {} when asked for {id}; ask its support", detail.id));
+    }
     let name = detail.name == checked.name;
     let service = detail.service.is_none_or(|service| service == checked.service);
     (!name || !service).then(|| {
@@ -149,18 +159,20 @@ pub(super) fn bind<'a>(
     ledger.intent = None;
     ledger.applied = Some(match origin {
         Origin::Adopted => groups::all_applied(pass.view.spec),
-        Origin::Created => {
-            // What the creation carried, and power: a new VM runs. Patching has no field in it.
-            let mut applied = groups::all_applied(pass.view.spec);
-            applied.groups.remove(&crate::model::Group::Patching);
-            if pass.view.spec.power_state == Some(PowerState::Stopped) {
-                applied.groups.remove(&crate::model::Group::Power);
-            }
-            applied
-        }
+        Origin::Created => ledger.applied.take().unwrap_or_else(|| sent_at_creation(pass.view.spec)),
     });
     pass.change(ledger);
     live::decide(pass, checked, detail.id)
+}
+
+/// What a creation carries, and power: a new VM runs. Patching has no field in it.
+fn sent_at_creation(spec: &ITCareInstanceSpec) -> Applied {
+    let mut applied = groups::all_applied(spec);
+    applied.groups.remove(&Group::Patching);
+    if spec.power_state == Some(PowerState::Stopped) {
+        applied.groups.remove(&Group::Power);
+    }
+    applied
 }
 
 fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
@@ -211,10 +223,16 @@ fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
             );
         }
     }
-    let ledger = pass.ledger.clone().unwrap_or_else(|| new_ledger(view));
+    let mut ledger = pass.ledger.clone().unwrap_or_else(|| new_ledger(view));
+    // What is being made: a restored object of another name must not take this attempt for its own. And what
+    // is sent: the spec may have changed before the VM stands.
+    ledger.name = Some(checked.name.clone());
+    ledger.service = Some(checked.service);
+    ledger.applied = Some(sent_at_creation(view.spec));
     let guarded = Guarded {
         ledger: Box::new(ledger),
         request: None,
+        not_after: None,
         call: GuardedCall::Create(Box::new(CreateRequest { spec: view.spec.clone() })),
     };
     let message = format!("creating {} in service {}", checked.name, checked.service);
@@ -273,7 +291,7 @@ pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
             pass.stalled(Reason::InstanceMissing, format!("ITCare has no VM {id}; correct spec.instanceId"))
         }
         Observed::Present { value: detail, .. } => {
-            if let Some(message) = mismatch(checked, detail) {
+            if let Some(message) = mismatch(checked, id, detail) {
                 return pass.stalled(Reason::IdentityMismatch, message);
             }
             if detail.state == InstanceState::Removed {

@@ -45,6 +45,13 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
         let message = format!("deletion of VM {id} waits: spec.suspend is true; set it to false, or set deletionPolicy: Retain to keep the VM");
         return pass.working(Reason::Deleting, message, Wake::OnChange);
     }
+    if !view.service_allowed {
+        let message = format!(
+            "namespace {} may not use service {}, so VM {id} is not deleted; allow it in --allow-services, or set deletionPolicy: Retain to keep the VM",
+            view.object.key.namespace, checked.service
+        );
+        return pass.stalled(Reason::ServiceNotAllowed, message);
+    }
     if let Claim::LostTo(other) = &view.claim {
         let message = format!("{other} manages VM {id} too, so it is not deleted; set deletionPolicy: Retain to let this object go");
         return pass.stalled(Reason::Conflict, message);
@@ -53,6 +60,11 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
 }
 
 fn let_go(mut pass: Pass<'_>) -> Decision<InstanceStatus> {
+    if let Some(snapshot) = &pass.view.snapshots.intent {
+        let message = format!("snapshot {snapshot} has a call in flight on this VM; waiting for its outcome before letting go");
+        let wake = Wake::After(pass.view.site.action_interval);
+        return pass.working(Reason::Deleting, message, wake);
+    }
     pass.set_working(Reason::Deleting, "letting the object go");
     pass.finish(Step::RemoveFinalizer, Wake::OnChange)
 }
@@ -75,16 +87,16 @@ fn delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decision<Ins
         Observed::Absent { at } => absent(pass, checked, id, at),
         Observed::Present { value: detail, at } => {
             pass.memory.missing_seen = None;
-            present(pass, checked, detail, at)
+            present(pass, checked, id, detail, at)
         }
     }
 }
 
-fn present(pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration) -> Decision<InstanceStatus> {
+fn present(pass: Pass<'_>, checked: &Checked, id: InstanceId, detail: &Detail, at: Duration) -> Decision<InstanceStatus> {
     if detail.state == InstanceState::Removed {
         return let_go(pass);
     }
-    if let Some(message) = mismatch(checked, detail) {
+    if let Some(message) = mismatch(checked, id, detail) {
         return pass.stalled(
             Reason::IdentityMismatch,
             format!("{message}; it is not deleted (deletionPolicy: Retain lets this object go)"),
@@ -161,13 +173,7 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
             Observed::Present { value: detail, .. } if detail.state == InstanceState::Removed => let_go(pass),
             Observed::Present { .. } => {
                 // Success, yet still shown: it may lag. After a settle time the deletion is decided anew.
-                let first = match pass.memory.success_seen {
-                    Some((seen, at)) if seen == action => at,
-                    Some(_) | None => {
-                        pass.memory.success_seen = Some((action, view.now.mono));
-                        view.now.mono
-                    }
-                };
+                let first = pass.memory.first_end(action, view.now.mono);
                 if view.now.mono.saturating_sub(first) > view.site.settle {
                     pass.status.operation = None;
                     let ended = retry::failed(
@@ -201,7 +207,7 @@ fn absent(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, at: Duration) -
         return let_go(pass);
     }
     let same_account = pass.ledger.as_ref().is_some_and(|ledger| ledger.account == view.site.account);
-    if !same_account || !view.cloud.missing_is_evidence {
+    if !view.cloud.missing_is_evidence {
         let message = format!(
             "ITCare answers 404 for VM {id}, but {}; that proves nothing until another recorded VM of service {} reads right; restore the account, or set deletionPolicy: Retain to let this object go",
             if same_account { "several VMs vanished at once" } else { "the account has changed" },

@@ -5,7 +5,7 @@ use crate::crd::status::{
     Drift, FileSystemStatus, LocationStatus, MonitoringStatus, NetworkStatus, PatchingStatus, SlotStatus,
     SwitchStatus, bounded,
 };
-use crate::crd::{ConditionType, InstanceStatus, Reason};
+use crate::crd::{Condition, ConditionType, InstanceStatus, Reason, condition};
 use crate::decide::conditions::Extra;
 use crate::model::remote::{FileSystem, Network};
 use crate::model::{Detail, HeldWhy, Ledger, Listed};
@@ -106,6 +106,13 @@ pub(super) fn keep_since(old: &[Drift], new: Vec<Drift>) -> Vec<Drift> {
             drift
         })
         .collect()
+}
+
+/// The `Drifted` condition as it was: nothing was compared since.
+pub(super) fn still_drifted(conditions: &[Condition]) -> Option<Extra> {
+    let old = condition::find(conditions, ConditionType::Drifted)?;
+    let reason = [Reason::Drift, Reason::NotEffective].into_iter().find(|reason| reason.as_str() == old.reason)?;
+    Some(Extra { type_: ConditionType::Drifted, status: true, reason, message: old.message.clone() })
 }
 
 /// The `Drifted` condition, if anything drifted.

@@ -97,6 +97,11 @@ pub(super) fn evaluate(
         .collect()
 }
 
+/// Whether ITCare says nothing about what a group asks for.
+pub(super) fn is_silent(spec: &ITCareInstanceSpec, checked: &Checked, detail: Option<&Detail>, group: Group) -> bool {
+    detail.is_some_and(|detail| compare(spec, checked, detail, group).differs.is_none())
+}
+
 struct Comparison {
     desired: String,
     observed: String,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::adopt::{bind, mismatch};
 use super::pass::Pass;
 use super::validate::Checked;
-use super::{observe as ask, one_shot, proceed};
+use super::{Claim, observe as ask, one_shot, proceed};
+use crate::crd::instance::{AdoptionPolicy, ManagementPolicy};
 use crate::crd::status::{LastOperation, Operation};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Wake};
@@ -16,6 +17,9 @@ use crate::model::{
     Action, ActionId, ActionStatus, InstanceId, InstanceState, Intent, Ledger, Listed, Observed, OneShot, OperationKind,
     OperationResult, Origin, time,
 };
+
+/// How often what a person must sort out is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// How many settle times a created VM may stay out of sight before a person is asked.
 const UNSEEN: u32 = 10;
@@ -56,13 +60,8 @@ fn followed(pass: &Pass<'_>, intent: &Intent) -> Option<ActionId> {
 
 /// Whether ITCare refused this attempt, as far as the status remembers.
 fn refusal<'a>(pass: &Pass<'a>, intent: &Intent) -> Option<&'a LastOperation> {
-    let status = pass.view.status;
-    let operation = status.operation.as_ref().filter(|operation| operation.attempt.as_ref() == Some(&intent.attempt))?;
-    status.last_operation.as_ref().filter(|last| {
-        last.kind == intent.kind
-            && last.result == OperationResult::Refused
-            && last.finished_at >= time::whole_seconds(operation.submitted_at)
-    })
+    let last = pass.view.status.last_operation.as_ref();
+    last.filter(|last| last.result == OperationResult::Refused && last.attempt.as_ref() == Some(&intent.attempt))
 }
 
 fn follow_create(
@@ -95,7 +94,10 @@ fn follow_create(
                     let message = value.message.clone();
                     bind_made(pass, checked, id_of_vm, listed_at, Some((id, message)))
                 }
-                Some(Observed::Present { value, .. }) if value.status.is_running() => creating(pass, checked, id),
+                Some(Observed::Present { value, .. }) if value.status.is_running() => {
+                    pass.memory.is_over(id, true, running_at);
+                    creating(pass, checked, id)
+                }
                 Some(Observed::Present { .. } | Observed::Absent { .. } | Observed::Unknown) | None => {
                     bind_made(pass, checked, id_of_vm, listed_at, None)
                 }
@@ -103,21 +105,54 @@ fn follow_create(
         }
         [] => match view.cloud.action(id) {
             None | Some(Observed::Unknown) => ask(pass, Need::Action(id), "reading the creation's action"),
+            // Forgotten after it ended well: the VM exists, whatever the lists say.
+            Some(Observed::Absent { .. }) if intent.done == Some(id) => unseen(pass, checked, id),
             Some(Observed::Absent { .. }) => {
                 // The action is forgotten: what it made can only be found by looking.
                 look(pass, checked, ledger, intent)
             }
             Some(Observed::Present { value, .. }) => match &value.status {
-                ActionStatus::InProgress | ActionStatus::Other(_) => creating(pass, checked, id),
+                ActionStatus::InProgress | ActionStatus::Other(_) => {
+                    pass.memory.is_over(id, true, running_at);
+                    creating(pass, checked, id)
+                }
                 ActionStatus::Success => unseen(pass, checked, id),
                 ActionStatus::Error => {
                     let message = value.message.clone();
-                    create_failed(pass, checked, id, message)
+                    let due = pass.memory.first_end(id, view.now.mono) + view.site.settle;
+                    if view.now.mono >= due && listed_at < due {
+                        let need = Need::List { service: checked.service, since: due };
+                        return ask(pass, need, "looking for what the failed creation left");
+                    }
+                    gone_wrong(pass, checked, id, message, listed_at)
                 }
             },
         },
-        several => ambiguous(pass, checked, several),
+        several => ambiguous(pass, checked, several, listed_at),
     }
+}
+
+/// The action ended badly, and no VM shows. What it may have left shows within the settle time: before that,
+/// nothing is made anew and nothing is let go.
+fn gone_wrong(
+    mut pass: Pass<'_>,
+    checked: &Checked,
+    id: ActionId,
+    message: Option<String>,
+    looked: Duration,
+) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    let due = pass.memory.first_end(id, view.now.mono) + view.site.settle;
+    if looked >= due {
+        return create_failed(pass, checked, id, message);
+    }
+    let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
+    let text = format!(
+        "the creation of {} failed (action {id}: {}); looking for what it left before it is tried again",
+        checked.name,
+        message.as_deref().unwrap_or("no reason given")
+    );
+    pass.working(Reason::Creating, text, Wake::After(left))
 }
 
 fn creating(pass: Pass<'_>, checked: &Checked, id: ActionId) -> Decision<InstanceStatus> {
@@ -137,37 +172,44 @@ fn made_by(pass: &Pass<'_>, named: &[Listed], intent: &Intent) -> Vec<Listed> {
         .collect()
 }
 
-fn ambiguous(pass: Pass<'_>, checked: &Checked, made: &[Listed]) -> Decision<InstanceStatus> {
+fn ambiguous(pass: Pass<'_>, checked: &Checked, made: &[Listed], mark: Duration) -> Decision<InstanceStatus> {
+    let named = pass.view.spec.instance_id;
+    if let Some(chosen) = made.iter().find(|item| Some(item.id.get()) == named) {
+        let id = chosen.id;
+        return bind_made(pass, checked, id, mark, None);
+    }
     let ids: Vec<String> = made.iter().map(|item| item.id.to_string()).collect();
     pass.stalled_until(
         Reason::Ambiguous,
         format!(
-            "VMs {} are all named {} and may come of this creation; delete the wrong one in ITCare, or set deletionPolicy Retain and delete this object to keep both",
+            "VMs {} are all named {} and may come of this creation; delete the wrong one in ITCare, or set spec.instanceId to the right one, or delete this object with deletionPolicy: Retain to keep both",
             ids.join(" and "),
             checked.name
         ),
-        Wake::After(pass_interval()),
+        Wake::After(LOOK_AGAIN),
     )
-}
-
-fn pass_interval() -> Duration {
-    Duration::from_secs(60)
 }
 
 /// The creation ended well, but the list does not show the VM yet: never sent again.
 fn unseen(mut pass: Pass<'_>, checked: &Checked, id: ActionId) -> Decision<InstanceStatus> {
     let view = pass.view;
-    let first = match pass.memory.success_seen {
-        Some((seen, at)) if seen == id => at,
-        Some(_) | None => {
-            pass.memory.success_seen = Some((id, view.now.mono));
-            view.now.mono
+    let first = pass.memory.first_end(id, view.now.mono);
+    // Remembered for good: once ITCare has forgotten the action, nothing else would say so.
+    pass.edit(|ledger| {
+        if let Some(intent) = &mut ledger.intent {
+            intent.done = Some(id);
         }
-    };
+    });
     let wake = Wake::After(view.site.action_interval.max(view.site.settle / 8));
     if view.now.mono.saturating_sub(first) < view.site.settle.saturating_mul(UNSEEN) {
         let message = format!("{} was created by action {id}; waiting for ITCare to list it", checked.name);
         return pass.working(Reason::Creating, message, wake);
+    }
+    if view.spec.instance_id.is_some() {
+        // A person says which one it is.
+        pass.edit(|ledger| ledger.intent = None);
+        pass.status.operation = None;
+        return proceed(pass, checked);
     }
     let message = format!(
         "action {id} created {} in service {}, but ITCare does not list it; set spec.instanceId to its id, or set deletionPolicy: Retain to let it go",
@@ -201,7 +243,7 @@ fn bind_made(
         let wake = Wake::After(view.site.action_interval);
         return pass.working(Reason::ResolvingOutcome, format!("VM {id} is already removed"), wake);
     }
-    if let Some(message) = mismatch(checked, detail) {
+    if let Some(message) = mismatch(checked, id, detail) {
         return pass.stalled(Reason::IdentityMismatch, message);
     }
     let action = pass.status.operation.as_ref().and_then(|operation| operation.action_id);
@@ -218,7 +260,8 @@ fn bind_made(
         None => succeeded(OperationKind::Create, action, &pass),
     };
         pass.record_end(ended);
-    if view.object.deleting || view.spec.suspend {
+    let managed = view.spec.management_policy == ManagementPolicy::Manage && view.claim == Claim::Held && view.service_allowed;
+    if view.object.deleting || view.spec.suspend || !managed {
         // Bound, so that it is not lost; what follows is decided with the ledger written.
         let detail = detail.clone();
         let mut pass = pass;
@@ -245,6 +288,7 @@ pub(super) fn succeeded(kind: OperationKind, action_id: Option<i64>, pass: &Pass
         result: OperationResult::Succeeded,
         finished_at: time::whole_seconds(pass.view.now.wall),
         message: None,
+        attempt: None,
         state: None,
         failures: None,
         generation: Some(pass.generation()),
@@ -323,6 +367,7 @@ fn end_one_shot(
         result,
         finished_at: time::whole_seconds(pass.view.now.wall),
         message,
+        attempt: None,
         state: None,
         failures: None,
         generation: Some(pass.generation()),
@@ -362,9 +407,14 @@ fn look(mut pass: Pass<'_>, checked: &Checked, ledger: &Ledger, intent: &Intent)
     match (candidates.is_empty(), made.as_slice()) {
         (false, [one]) if !running => {
             let id = one.id;
-            bind_made(pass, checked, id, look.at, None)
+            // A VM that only failed actions can have made is what one of them left.
+            let failed = match candidates.iter().any(|action| action.status == ActionStatus::Success) {
+                true => None,
+                false => candidates.first().map(|action| (action.id, action.message.clone())),
+            };
+            bind_made(pass, checked, id, look.at, failed)
         }
-        (false, [_, _, ..]) => ambiguous(pass, checked, &made),
+        (false, [_, _, ..]) => ambiguous(pass, checked, &made, look.at),
         (false, _) if running => {
             let wake = Wake::After(view.site.action_interval);
             pass.working(Reason::Creating, format!("creating {}", checked.name), wake)
@@ -377,10 +427,15 @@ fn look(mut pass: Pass<'_>, checked: &Checked, ledger: &Ledger, intent: &Intent)
             None => {
                 let last = candidates.first().map(|action| (action.id, action.message.clone()));
                 match last {
-                    Some((id, message)) => create_failed(pass, checked, id, message),
+                    Some((id, message)) => gone_wrong(pass, checked, id, message, look.at),
                     None => proceed(pass, checked),
                 }
             }
+        },
+        // It ended well and is forgotten since: the VM exists, whatever the lists say.
+        (true, []) if intent.done.is_some() => match intent.done {
+            Some(id) => unseen(pass, checked, id),
+            None => proceed(pass, checked),
         },
         (true, []) => nothing_found(pass, checked, ledger, intent, look.at, refused),
         (true, found) => {
@@ -396,9 +451,9 @@ fn look(mut pass: Pass<'_>, checked: &Checked, ledger: &Ledger, intent: &Intent)
                 ids.join(" and ")
             );
             let reason = if found.len() > 1 { Reason::Ambiguous } else { Reason::NameTaken };
-            if let ([one], Some(wanted)) = (found, view.spec.instance_id)
-                && one.id.get() == wanted
-            {
+            let named = view.spec.instance_id.is_some_and(|wanted| found.iter().any(|one| one.id.get() == wanted));
+            let adopts = found.len() == 1 && view.spec.adoption_policy == AdoptionPolicy::ByName;
+            if named || adopts {
                 pass.edit(|ledger| ledger.intent = None);
                 pass.status.operation = None;
                 return proceed(pass, checked);

@@ -7,12 +7,13 @@ use super::groups::{self, GroupState, Standing};
 use super::operation::{self, Followed};
 use super::pass::Pass;
 use super::validate::Checked;
-use super::{facts, observe as ask, one_shot};
+use super::{Claim, facts, observe as ask, one_shot};
 use crate::crd::instance::ResizePolicy;
 use crate::crd::status::{Drift, LastOperation, bounded};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Call, CallAction, Decision, Need, Step, Wake};
 use crate::decide::retry::{self, Hold};
+use crate::model::failure::says_http;
 use crate::model::{
     Detail, Group, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, OperationResult, PowerState, Resume, time,
 };
@@ -34,7 +35,7 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decis
             if detail.state == InstanceState::Removed {
                 return missing(pass, id);
             }
-            if let Some(message) = mismatch(checked, detail) {
+            if let Some(message) = mismatch(checked, id, detail) {
                 return pass.stalled(Reason::IdentityMismatch, message);
             }
             if let Some(need) = missing_parts(&pass, detail) {
@@ -124,7 +125,7 @@ fn missing(mut pass: Pass<'_>, id: InstanceId) -> Decision<InstanceStatus> {
     pass.stalled(
         Reason::InstanceMissing,
         format!(
-            "ITCare has no VM {id} any more{doubt}; it is not created again by itself: delete this object (Git applies it anew), or set spec.instanceId to the VM that replaces it"
+            "ITCare has no VM {id} any more{doubt}; it is not created again by itself: delete this object (Git applies it anew)"
         ),
     )
 }
@@ -148,6 +149,7 @@ fn business(mut pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration
     }
     let Some(ledger) = pass.ledger.clone() else { return ready(pass, detail) };
     let states = groups::evaluate(view.spec, checked, detail, &ledger);
+    pass.compared = true;
     pass.edit(|ledger| {
         for state in states.iter().filter(|state| state.standing == Standing::Matched) {
             let applied = ledger.applied.get_or_insert_default();
@@ -164,7 +166,7 @@ fn business(mut pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration
         one_shot::Reset::Act(step, message) => {
             return match step {
                 Step::Observe(need) => ask(pass, need, "checking the reset"),
-                step => preflight(pass, checked, detail, at, step, Reason::Resetting, message),
+                step => preflight(pass, checked, detail, at, (step, Owed::Nothing), Reason::Resetting, message),
             };
         }
     }
@@ -291,13 +293,11 @@ impl Business<'_> {
             }
         }
         let stop_first = sent == OperationKind::Stop && state.group == Group::Size;
-        if stop_first {
-            pass.edit(|ledger| ledger.resume = Some(Resume::Resize));
-            pass.memory.resume_seen.get_or_insert(pass.view.now.mono);
-        }
         let reason = if stop_first { Reason::Stopping } else { operation::reason(kind) };
         let message = format!("{sent} of {}: spec.{} asks for {}, ITCare reports {}", self.checked.name, state.group.field(), state.desired, state.observed);
-        Next::Effect(Box::new(send(pass, self.checked, self.detail, self.at, action, reason, message)))
+        let resume = if stop_first { Owed::Power } else { Owed::Nothing };
+        let call = Call { id: self.detail.id, change_reference: pass.view.spec.change_reference.clone(), action };
+        Next::Effect(Box::new(preflight(pass, self.checked, self.detail, self.at, (Step::Call(call), resume), reason, message)))
     }
 
     fn call(&self, pass: &Pass<'_>, group: Group) -> Option<CallAction> {
@@ -349,7 +349,8 @@ fn needs_power_off(last: &LastOperation) -> bool {
     last.kind == OperationKind::Resize
         && last.result == OperationResult::Refused
         && last.state.as_deref() == Some(InstanceState::Active.as_str())
-        && !last.message.as_deref().unwrap_or_default().contains("sizing")
+        // 400 is what the API's page promises for a wrong state; it is also what an unknown size gets.
+        && last.message.as_deref().is_some_and(|words| says_http(words, 400) && !words.contains("sizing"))
 }
 
 /// Gives back power that was taken for a resize (DESIGN 5.5).
@@ -395,30 +396,54 @@ fn resume<'a>(mut pass: Pass<'a>, checked: &Checked, detail: &Detail, at: Durati
 
 /// Power that is owed although the VM is not managed any more (`Retain`, `Observe`).
 pub(super) fn give_power_back<'a>(mut pass: Pass<'a>, checked: &Checked) -> Followed<'a> {
-    let Some(id) = pass
+    let view = pass.view;
+    let owes = pass
         .ledger
         .as_ref()
-        .filter(|ledger| ledger.resume.is_some() && pass.view.spec.power_state != Some(PowerState::Stopped))
-        .and_then(|ledger| ledger.instance)
-    else {
-        return Followed::Over(pass);
-    };
+        .filter(|ledger| ledger.resume.is_some() && view.spec.power_state != Some(PowerState::Stopped))
+        .and_then(|ledger| ledger.instance);
+    // Whoever lost the claim makes no call at all; the holder owes it now.
+    let Some(id) = owes.filter(|_| view.claim == Claim::Held) else { return Followed::Over(pass) };
     pass = match operation::follow(pass, checked, id) {
         Followed::Wait(decision) => return Followed::Wait(decision),
         Followed::Over(pass) => pass,
     };
-    match pass.detail_since(pass.view.pass) {
-        Observed::Unknown => Followed::Wait(ask(pass, Need::Detail(id), "reading the VM to give it its power back")),
-        Observed::Absent { .. } => Followed::Over(pass),
-        Observed::Present { value: detail, at } => {
-            let held = held_back(&pass, detail, OperationKind::Start) != Hold::No;
-            if detail.state != InstanceState::Inactive || mismatch(checked, detail).is_some() || held {
-                pass.edit(|ledger| ledger.resume = None);
-                return Followed::Over(pass);
+    let (detail, at) = match pass.detail_since(view.pass) {
+        Observed::Unknown => return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM to give it its power back")),
+        Observed::Absent { .. } => return Followed::Over(pass),
+        Observed::Present { value, at } => (value, at),
+    };
+    if mismatch(checked, id, detail).is_some() {
+        return Followed::Over(pass);
+    }
+    let waiting = format!("waiting until {} runs again before letting it go", checked.name);
+    match &detail.state {
+        InstanceState::Active => {
+            // The stop may be on its way still: it shows within the settle time.
+            let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + view.site.settle;
+            if at < due {
+                let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
+                return Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(left)));
             }
-            let message = format!("starting {} again before letting it go", checked.name);
-            Followed::Wait(send(pass, checked, detail, at, CallAction::Start, Reason::Starting, message))
+            pass.edit(|ledger| ledger.resume = None);
+            Followed::Over(pass)
         }
+        InstanceState::Inactive => match held_back(&pass, detail, OperationKind::Start) {
+            Hold::No => {
+                let message = format!("starting {} again before letting it go", checked.name);
+                Followed::Wait(send(pass, checked, detail, at, CallAction::Start, Reason::Starting, message))
+            }
+            Hold::Backoff(left, _) => Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(left))),
+            Hold::Failing(..) | Hold::Refused(..) => {
+                pass.edit(|ledger| ledger.resume = None);
+                Followed::Over(pass)
+            }
+        },
+        InstanceState::Other(_) => {
+            let wake = Wake::After(view.site.observe_interval);
+            Followed::Wait(pass.working(Reason::Starting, waiting, wake))
+        }
+        InstanceState::Removed => Followed::Over(pass),
     }
 }
 
@@ -433,7 +458,15 @@ pub(super) fn send(
     message: String,
 ) -> Decision<InstanceStatus> {
     let call = Call { id: detail.id, change_reference: pass.view.spec.change_reference.clone(), action };
-    preflight(pass, checked, detail, at, Step::Call(call), reason, message)
+    preflight(pass, checked, detail, at, (Step::Call(call), Owed::Nothing), reason, message)
+}
+
+/// What an effect makes us owe.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owed {
+    Nothing,
+    /// Power: the stop serves a resize.
+    Power,
 }
 
 fn preflight(
@@ -441,7 +474,7 @@ fn preflight(
     checked: &Checked,
     detail: &Detail,
     at: Duration,
-    step: Step,
+    (step, owed): (Step, Owed),
     reason: Reason,
     message: String,
 ) -> Decision<InstanceStatus> {
@@ -471,7 +504,14 @@ fn preflight(
         None => ask(pass, Need::Object, "reading the object before changing the VM"),
         // The watch will bring the newer one.
         Some(false) => pass.finish(Step::Nothing, Wake::After(Duration::from_secs(1))),
-        Some(true) => pass.effect(step, reason, message),
+        Some(true) => {
+            // Only now that the stop is really ours: power that somebody else took is not ours to give back.
+            if owed == Owed::Power {
+                pass.edit(|ledger| ledger.resume = Some(Resume::Resize));
+                pass.memory.resume_seen = Some(view.now.mono);
+            }
+            pass.effect(step, reason, message)
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub use view::{Claim, ObjectFacts, SnapshotFacts, View};
 use super::decision::{Decision, Need, Note, Step, Wake};
 use crate::crd::instance::{DeletionPolicy, ManagementPolicy};
 use crate::crd::{InstanceStatus, Reason};
-use crate::model::Ledger;
+use crate::model::{InstanceId, Ledger};
 use pass::Pass;
 
 /// The one decision. See the module of the core for what holds of it.
@@ -51,7 +51,12 @@ pub fn next(view: &View<'_>) -> Decision<InstanceStatus> {
         }
         Err(_) => validate::lenient(view.spec),
     };
-    if pass.ledger.as_ref().is_some_and(|ledger| ledger.intent.is_some()) {
+    let intent = pass.ledger.as_ref().is_some_and(|ledger| ledger.intent.is_some());
+    let managing = view.spec.management_policy == ManagementPolicy::Manage;
+    if !view.object.deleting && (managing || intent) {
+        pass.keep_tracking();
+    }
+    if intent {
         return intent::resolve(pass, &checked);
     }
     proceed(pass, &checked)
@@ -60,14 +65,22 @@ pub fn next(view: &View<'_>) -> Decision<InstanceStatus> {
 /// Everything after the intent: also what follows, in the same pass, once an intent was resolved.
 fn proceed(mut pass: Pass<'_>, checked: &validate::Checked) -> Decision<InstanceStatus> {
     let view = pass.view;
+    let recorded = pass.ledger.as_ref().and_then(|ledger| ledger.instance);
+    if let (Some(recorded), Some(named)) = (recorded, view.spec.instance_id.map(InstanceId::new))
+        && recorded != named
+    {
+        return pass.stalled(
+            Reason::Ambiguous,
+            format!(
+                "spec.instanceId names VM {named}, but this object manages VM {recorded}; set spec.instanceId back to {recorded}, or delete this object with deletionPolicy: Retain and make another one for {named}"
+            ),
+        );
+    }
     if view.object.deleting {
         return deletion::decide(pass, checked);
     }
     if view.spec.suspend {
         return pass.held("suspended by spec.suspend: no call is made");
-    }
-    if view.spec.management_policy == ManagementPolicy::Observe {
-        return adopt::observe(pass, checked);
     }
     if !view.service_allowed {
         return pass.stalled(
@@ -77,6 +90,9 @@ fn proceed(mut pass: Pass<'_>, checked: &validate::Checked) -> Decision<Instance
                 view.object.key.namespace, checked.service
             ),
         );
+    }
+    if view.spec.management_policy == ManagementPolicy::Observe {
+        return adopt::observe(pass, checked);
     }
     if let Claim::LostTo(other) = &view.claim {
         return pass.stalled(
@@ -88,7 +104,6 @@ fn proceed(mut pass: Pass<'_>, checked: &validate::Checked) -> Decision<Instance
         );
     }
     pass.mark_observed();
-    pass.keep_tracking();
     match pass.ledger.as_ref().and_then(|ledger| ledger.instance) {
         Some(id) => live::decide(pass, checked, id),
         None => adopt::decide(pass, checked),

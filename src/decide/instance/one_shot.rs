@@ -59,9 +59,9 @@ pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at:
     }
     let end = not_after(requested, request.not_after);
     if now > end {
-        let refused = pass.status.last_operation.as_ref().is_some_and(|last| {
-            last.kind == OperationKind::Reset && last.result == OperationResult::Refused && last.finished_at >= requested
-        });
+        let refused = pass
+            .last(OperationKind::Reset)
+            .is_some_and(|last| last.result == OperationResult::Refused && last.finished_at >= requested);
         let result = if refused { OperationResult::Refused } else { OperationResult::Expired };
         receipt(pass, OneShot::Reset, requested, result, None, Some(format!("not carried out before {end}")));
         note(pass, format!("the reset requested at {requested} was not carried out before {end}; ask anew with a later requestedAt"));
@@ -99,7 +99,7 @@ pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at:
     }
     let Some(ledger) = pass.ledger.clone() else { return Reset::None };
     let call = GuardedCall::Reset { id: detail.id, comment: request.comment.clone() };
-    let guarded = Guarded { ledger: Box::new(ledger), request: Some(requested), call };
+    let guarded = Guarded { ledger: Box::new(ledger), request: Some(requested), not_after: Some(end), call };
     Reset::Act(Step::Guarded(guarded), format!("resetting {} as requested at {requested}", checked.name))
 }
 

@@ -136,7 +136,7 @@ fn follow_action<'a>(
     let runs = running.iter().any(|other| other.id == action);
     let Some(over_at) = pass.memory.is_over(action, runs, running_at) else { return wait(pass) };
     // Over, once a later read shows the wished state; else the action itself decides.
-    let waiting = pass.memory.success_seen.is_some_and(|(seen, _)| seen == action);
+    let waiting = pass.memory.awaits_effect(action);
     let fresh = over_at.max(pass.memory.effect_end).max(if waiting { view.pass } else { Duration::ZERO });
     let detail = match view.cloud.detail.since(fresh) {
         Observed::Unknown => return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM")),
@@ -215,13 +215,7 @@ fn shows_wish(
 /// Success was reported, the detail still differs: it has a settle time to show.
 fn not_seen_yet<'a>(mut pass: Pass<'a>, checked: &Checked, operation: &Operation, action: ActionId) -> Followed<'a> {
     let view = pass.view;
-    let first = match pass.memory.success_seen {
-        Some((seen, at)) if seen == action => at,
-        Some(_) | None => {
-            pass.memory.success_seen = Some((action, view.now.mono));
-            view.now.mono
-        }
-    };
+    let first = pass.memory.first_end(action, view.now.mono);
     let due = first + view.site.settle;
     let looked = view.cloud.detail.at().unwrap_or_default();
     if looked < due {
@@ -230,7 +224,11 @@ fn not_seen_yet<'a>(mut pass: Pass<'a>, checked: &Checked, operation: &Operation
         let next = left.min(view.site.action_interval.max(view.site.settle / 4)).max(Duration::from_millis(10));
         return Followed::Wait(pass.working(reason(operation.kind), message, Wake::After(next)));
     }
-    complete(&mut pass, operation, action, false);
+    // "Still different" takes a value to differ: a field that ITCare does not report proves nothing.
+    let silent = group(operation.kind).is_some_and(|group| {
+        groups::is_silent(view.spec, checked, view.cloud.detail.as_ref().value(), group)
+    });
+    complete(&mut pass, operation, action, silent);
     Followed::Over(pass)
 }
 
@@ -302,7 +300,8 @@ fn failed(pass: &mut Pass<'_>, checked: &Checked, operation: &Operation, action:
 
 /// A resize that stops the VM each time it is tried must not be tried for ever.
 pub(super) fn hold_resize(pass: &mut Pass<'_>, why: HeldWhy, message: Option<String>) {
-    if pass.view.spec.resize_policy != ResizePolicy::StopStart {
+    let stopped_for_it = pass.ledger.as_ref().is_some_and(|ledger| ledger.resume.is_some());
+    if pass.view.spec.resize_policy != ResizePolicy::StopStart || !stopped_for_it {
         return;
     }
     let Some(hash) = groups::hashes(pass.view.spec).remove(&Group::Size) else { return };

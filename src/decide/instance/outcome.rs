@@ -43,7 +43,6 @@ pub fn after(
     let doing = format!("{kind} of {}", checked.name);
     match outcome {
         Outcome::Accepted(action) => {
-            pass.memory.failures = 0;
             pass.memory.ambiguous = false;
             pass.memory.running_seen = Some(now.mono);
             pass.status.operation = Some(Operation {
@@ -101,6 +100,7 @@ fn refused(
         result: OperationResult::Refused,
         finished_at: time::whole_seconds(now.wall),
         message: Some(message.clone()),
+        attempt: intent.map(|intent| intent.attempt.clone()),
         state: view.cloud.detail.as_ref().value().map(|detail| bounded(detail.state.as_str(), 64)),
         failures: None,
         generation: Some(pass.generation()),
@@ -108,14 +108,8 @@ fn refused(
         pass.record_end(ended);
     match intent {
         Some(intent) => {
-            pass.status.operation = Some(Operation {
-                kind,
-                attempt: Some(intent.attempt.clone()),
-                action_id: None,
-                process: None,
-                submitted_at: time::whole_seconds(now.wall),
-                generation: Some(pass.generation()),
-            });
+            // No operation runs: the spec, whose correction is asked for, must not be locked by one.
+            pass.status.operation = None;
             let (reason, text) = refused_words(checked, intent.kind, &message);
             pass.stalled_until(reason, text, Wake::After(view.site.settle))
         }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::View;
 use super::facts;
+use crate::crd::instance::DeletionPolicy;
 use crate::crd::status::{Drift, LastOperation, bounded};
 use crate::crd::{ConditionType, InstanceStatus, Reason};
 use crate::decide::conditions::{self, Extra, Verdict};
 use crate::decide::decision::{Decision, Memory, Need, Note, Step, Wake};
 use crate::decide::retry::{self, Hold};
-use crate::model::{Detail, Failure, Ledger, Observed, OperationKind};
+use crate::model::{Detail, Failure, Ledger, Observed, OperationKind, Origin};
 
 /// The decision while it is being made.
 pub(super) struct Pass<'a> {
@@ -25,6 +26,10 @@ pub(super) struct Pass<'a> {
     /// Operations that ended. They enter the memory only with the status that tells of them: a round that ends
     /// with a question is decided again from the beginning.
     ends: Vec<LastOperation>,
+    /// A look that was asked for is served by this pass.
+    observes: bool,
+    /// Whether `drift` says how things stand; else what was said before still counts.
+    pub compared: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -39,6 +44,8 @@ impl<'a> Pass<'a> {
             drift: Vec::new(),
             verdict: None,
             ends: Vec::new(),
+            observes: false,
+            compared: false,
         }
     }
 
@@ -89,9 +96,13 @@ impl<'a> Pass<'a> {
         asked.is_some() && *asked != self.view.status.last_handled_reconcile_at
     }
 
-    /// The receipt for that request: called where the pass looked afresh.
+    /// The receipt for that request is due once this pass has looked.
     pub fn mark_observed(&mut self) {
-        if self.look_requested() {
+        self.observes = true;
+    }
+
+    fn give_receipt(&mut self) {
+        if self.observes && self.look_requested() && self.looked() {
             self.status.last_handled_reconcile_at =
                 self.view.object.reconcile_requested.as_deref().map(|text| bounded(text, 256));
         }
@@ -118,18 +129,27 @@ impl<'a> Pass<'a> {
     /// A failure that executed nothing.
     pub fn blocked(mut self, failure: &Failure, doing: &str) -> Decision<InstanceStatus> {
         self.memory.failures = self.memory.failures.saturating_add(1);
-        let (verdict, wait) = retry::blocked(failure, self.memory.failures, doing);
+        let now = self.view.now.mono;
+        let since = now.saturating_sub(*self.memory.failing_since.get_or_insert(now));
+        let (verdict, wait) = retry::blocked(failure, self.memory.failures, since, doing);
         self.verdict = Some(verdict);
         self.end(Step::Nothing, Wake::After(wait))
     }
 
     pub fn ready(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<InstanceStatus> {
-        self.memory.failures = 0;
+        self.has_no_failure();
         self.verdict = Some(Verdict::Ready(reason, message.into()));
         self.end(Step::Nothing, wake)
     }
 
+    /// Whatever failed before works again: the next failure is a first one.
+    fn has_no_failure(&mut self) {
+        self.memory.failures = 0;
+        self.memory.failing_since = None;
+    }
+
     pub fn working(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<InstanceStatus> {
+        self.has_no_failure();
         self.set_working(reason, message);
         self.end(Step::Nothing, wake)
     }
@@ -152,11 +172,13 @@ impl<'a> Pass<'a> {
         message: impl Into<String>,
         wake: Wake,
     ) -> Decision<InstanceStatus> {
+        self.has_no_failure();
         self.verdict = Some(Verdict::Stalled(reason, message.into()));
         self.end(Step::Nothing, wake)
     }
 
     pub fn held(mut self, message: impl Into<String>) -> Decision<InstanceStatus> {
+        self.has_no_failure();
         self.verdict = Some(Verdict::Held(message.into()));
         self.end(Step::Nothing, Wake::OnChange)
     }
@@ -177,6 +199,11 @@ impl<'a> Pass<'a> {
         if !matches!(step, Step::Observe(_)) {
             self.ends.iter().for_each(|last| self.memory.ended(last));
         }
+        // Retain lets go in every stalled state: the way out that needs no call.
+        let step = match step {
+            Step::Nothing if self.lets_go() => Step::RemoveFinalizer,
+            step => step,
+        };
         let (step, wake) = match step {
             // Reads change nothing: what is dirty now is found dirty again by the next round.
             Step::Observe(need) => (Step::Observe(need), wake),
@@ -190,8 +217,14 @@ impl<'a> Pass<'a> {
         if let Step::SaveLedger { ledger, .. } = &step {
             self.ledger = Some((**ledger).clone());
         }
-        if let Some(verdict) = &self.verdict {
-            let extras: Vec<Extra> = facts::drifted(&self.drift, self.ledger.as_ref()).into_iter().collect();
+        if let Some(verdict) = self.verdict.take() {
+            self.give_receipt();
+            let extras: Vec<Extra> = if self.compared {
+                facts::drifted(&self.drift, self.ledger.as_ref()).into_iter().collect()
+            } else {
+                facts::still_drifted(&self.view.status.conditions).into_iter().collect()
+            };
+            let verdict = &verdict;
             self.status.conditions = conditions::build(
                 &self.view.status.conditions,
                 verdict,
@@ -200,12 +233,33 @@ impl<'a> Pass<'a> {
                 self.view.now.wall,
             );
             self.status.observed_generation = Some(self.generation());
-            self.status.drift = facts::keep_since(&self.view.status.drift, self.drift);
+            if self.compared {
+                self.status.drift = facts::keep_since(&self.view.status.drift, self.drift);
+            }
         }
         if !matches!(step, Step::DropLedger) {
             self.status.ledger = self.ledger.as_ref().map(Ledger::to_text);
         }
         Decision { step, status: self.status, wake, notes: self.notes, memory: self.memory }
+    }
+
+    fn lets_go(&self) -> bool {
+        let view = self.view;
+        let adopted = self.ledger.as_ref().is_some_and(|ledger| {
+            ledger.instance.is_some() && ledger.origin_or_adopted() == Origin::Adopted
+        });
+        let retains = match view.spec.deletion_policy {
+            Some(policy) => policy == DeletionPolicy::Retain,
+            None => adopted,
+        };
+        let stalled = matches!(self.verdict, Some(Verdict::Stalled(..)));
+        stalled && retains && view.object.deleting && view.object.has_finalizer
+    }
+
+    /// Whether this pass looked at the cloud, as a request for a fresh look wants it.
+    fn looked(&self) -> bool {
+        let cloud = &self.view.cloud;
+        [cloud.detail.at(), cloud.named.at()].into_iter().flatten().any(|at| at >= self.view.pass)
     }
 
     fn save(&self) -> Step {

@@ -8,7 +8,7 @@ use crate::crd::instance::DeletionPolicy;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Call, CallAction, Decision, Need, Step, Wake};
 use crate::decide::retry::Hold;
-use crate::model::{Observed, OperationKind, OperationResult};
+use crate::model::{Observed, OperationKind, OperationResult, time};
 
 /// Removes, lets go, or says why it waits.
 pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
@@ -31,6 +31,13 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         let message = format!("removal of snapshot {id} waits: spec.suspend is true; set it to false, or set deletionPolicy: Retain to keep the snapshot");
         return pass.working(Reason::RemovingSnapshot, message, Wake::OnChange);
     }
+    if !view.service_allowed {
+        let message = format!(
+            "namespace {} may not use the service of VM {vm}, so snapshot {id} is not removed; allow it in --allow-services, or set deletionPolicy: Retain to let this object go",
+            view.object.key.namespace
+        );
+        return pass.stalled(Reason::ServiceNotAllowed, message);
+    }
     if pass.ledger.as_ref().is_some_and(|ledger| ledger.account != view.site.account) {
         let message = format!("snapshot {id} belongs to another ITCare account; restore that account, or set deletionPolicy: Retain to let this object go");
         return pass.stalled(Reason::DeletionBlocked, message);
@@ -43,6 +50,11 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         Observed::Present { at, .. } => at,
     };
     pass.memory.missing_seen = None;
+    let removed_at = pass.last(OperationKind::RemoveSnapshot).filter(|last| last.result == OperationResult::Succeeded);
+    if removed_at.is_some_and(|last| time::since(view.now.wall, last.finished_at) < view.site.settle) {
+        let message = format!("snapshot {id} is removed; waiting until ITCare no longer shows it");
+        return pass.working(Reason::RemovingSnapshot, message, Wake::After(view.site.action_interval));
+    }
     let hold = pass.hold(OperationKind::RemoveSnapshot);
     match hold {
         Hold::No => {}
@@ -58,7 +70,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         let message = format!("snapshot object {other} has a call in flight on this VM; waiting for its outcome");
         return pass.working(Reason::RemovingSnapshot, message, Wake::After(view.site.action_interval));
     }
-    if view.instance.as_ref().is_some_and(|instance| instance.busy && instance.id == Some(vm)) {
+    if view.instance.as_ref().is_some_and(|instance| instance.intent && instance.id == Some(vm)) {
         let message = format!("a call on VM {vm} is in flight; waiting for its outcome");
         return pass.working(Reason::RemovingSnapshot, message, Wake::After(view.site.action_interval));
     }
@@ -86,6 +98,10 @@ fn absent(mut pass: Pass<'_>, at: Duration) -> Decision<SnapshotStatus> {
     });
     if removed {
         return let_go(pass);
+    }
+    if !view.cloud.missing_is_evidence {
+        let message = "the slot is empty, but so is much else: that proves nothing until another VM of its service reads right; restore the account, or set deletionPolicy: Retain to let this object go";
+        return pass.stalled_until(Reason::DeletionBlocked, message, Wake::After(view.site.observe_interval));
     }
     let first = *pass.memory.missing_seen.get_or_insert(at);
     if at >= first + view.site.settle {

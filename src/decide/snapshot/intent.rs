@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::pass::Pass;
 use super::proceed;
+use crate::crd::instance::DeletionPolicy;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Decision, Need, Note, Wake};
 use crate::decide::evidence;
@@ -20,6 +21,9 @@ pub(super) fn resolve(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         return proceed(pass);
     };
     if ledger.account != view.site.account {
+        if view.object.deleting && view.spec.deletion_policy == DeletionPolicy::Retain {
+            return super::deletion::decide(pass);
+        }
         let message = format!("a {} may be in flight under another ITCare account; run the operator with that account until it is resolved", intent.kind);
         return pass.stalled(Reason::DeletionBlocked, message);
     }
@@ -70,6 +74,8 @@ fn follow(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId)
             let words = "ITCare does not know its action any more".to_owned();
             end_recover(pass, intent, OperationResult::OutcomeUnknown, Some(action), Some(words))
         }
+        // Forgotten after it ended well: the snapshot was taken.
+        Some(Observed::Absent { .. }) if intent.done == Some(action) => succeeded(pass, intent, vm, action, at),
         Some(Observed::Absent { .. }) => look(pass, intent, vm),
     }
 }
@@ -86,35 +92,28 @@ fn succeeded(pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId, 
     match pass.slot_since(mark) {
         Observed::Unknown => pass.observe(Need::Slot(vm), "reading the new snapshot"),
         Observed::Present { value: slot, .. } if is_ours(slot, intent, true) => bind(pass, slot, Some(action)),
-        Observed::Present { .. } | Observed::Absent { .. } => unseen(pass, intent, action),
+        Observed::Present { .. } | Observed::Absent { .. } => unseen(pass, action),
     }
 }
 
-/// Taken, but not shown yet: a settle time, then a person.
-fn unseen(mut pass: Pass<'_>, intent: &Intent, action: ActionId) -> Decision<SnapshotStatus> {
+/// Taken, but not shown: never taken again. A settle time later a person is told; it is bound whenever the slot
+/// shows it.
+fn unseen(mut pass: Pass<'_>, action: ActionId) -> Decision<SnapshotStatus> {
     let view = pass.view;
-    let first = match pass.memory.success_seen {
-        Some((seen, at)) if seen == action => at,
-        Some(_) | None => {
-            pass.memory.success_seen = Some((action, view.now.mono));
-            view.now.mono
+    let first = pass.memory.first_end(action, view.now.mono);
+    pass.edit(|ledger| {
+        if let Some(intent) = &mut ledger.intent {
+            intent.done = Some(action);
         }
-    };
+    });
     if view.now.mono.saturating_sub(first) <= view.site.settle {
         let message = format!("the snapshot was taken by action {action}; waiting for ITCare to show it");
         return pass.working(Reason::TakingSnapshot, message, Wake::After(view.site.action_interval));
     }
-    pass.edit(|ledger| ledger.intent = None);
-    pass.status.operation = None;
-    let ended = pass.ended(
-        intent.kind,
-        Some(action),
-        OperationResult::Failed,
-        Some("it ended well, but the slot does not show the snapshot".to_owned()),
+    let message = format!(
+        "action {action} took the snapshot, but the slot does not show it; it was removed at once, or ITCare's support must look; delete this object with deletionPolicy: Retain to give it up"
     );
-        pass.record_end(ended);
-    let message = format!("action {action} took the snapshot, but the slot does not show it; it was removed at once, or ITCare's support must look");
-    pass.stalled(Reason::SnapshotMissing, message)
+    pass.stalled_until(Reason::SnapshotMissing, message, Wake::After(view.site.observe_interval))
 }
 
 /// Ours: by the mark; without a readable mark only if it was made after the call, with our action done.
@@ -213,34 +212,36 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
         return bind(pass, slot, candidates.first().map(|action| action.id));
     }
     let known = pass.status.operation.as_ref().and_then(|operation| operation.action_id);
-    match candidates.as_slice() {
-        [only] if known != Some(only.id.get()) => {
-            let operation = pass.operation(intent.kind, Some(intent.attempt.clone()), Some(only.id), only.process.as_deref());
-            pass.status.operation = Some(operation);
-            let message = format!("found action {} of the {}", only.id, intent.kind);
-            return pass.working(working_reason(intent.kind), message, Wake::After(Duration::ZERO));
-        }
-        [_, _, ..] if intent.kind == OperationKind::Recover => {
-            let words = "several actions may come of it".to_owned();
-            return end_recover(pass, intent, OperationResult::OutcomeUnknown, None, Some(words));
-        }
-        [] | [_] | [_, _, ..] => {}
+    if intent.kind == OperationKind::Recover && candidates.len() > 1 {
+        let words = "several actions may come of it".to_owned();
+        return end_recover(pass, intent, OperationResult::OutcomeUnknown, None, Some(words));
     }
-    let refused = pass.view.status.last_operation.as_ref().is_some_and(|last| {
-        last.kind == intent.kind
-            && last.result == OperationResult::Refused
-            && pass.view.status.operation.as_ref().is_some_and(|operation| last.finished_at >= operation.submitted_at)
+    // The one that runs, else one that ended well, else one that failed: as long as there is any, the call is
+    // not known to be without effect.
+    let rank = |action: &&&Action| match action.status {
+        ActionStatus::InProgress | ActionStatus::Other(_) => 0,
+        ActionStatus::Success => 1,
+        ActionStatus::Error => 2,
+    };
+    if let Some(found) = candidates.iter().min_by_key(rank).filter(|found| known != Some(found.id.get())) {
+        let operation = pass.operation(intent.kind, Some(intent.attempt.clone()), Some(found.id), found.process.as_deref());
+        pass.status.operation = Some(operation);
+        let message = format!("found action {} of the {}", found.id, intent.kind);
+        return pass.working(working_reason(intent.kind), message, Wake::After(Duration::ZERO));
+    }
+    let last = view.status.last_operation.as_ref();
+    let refused = last.is_some_and(|last| {
+        last.result == OperationResult::Refused && last.attempt.as_ref() == Some(&intent.attempt)
     });
     let seen = pass.memory.attempt_seen.as_ref().map_or(Duration::ZERO, |(_, at)| *at);
     let due = seen.max(pass.memory.running_seen.unwrap_or_default()).max(pass.memory.effect_end) + view.site.settle;
-    if mark < due || running {
+    if mark < due || running || !candidates.is_empty() || !view.cloud.missing_is_evidence {
         let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
         let wake = Wake::After(left.min(view.site.action_interval.max(view.site.settle / 4)));
         pass.keep_available();
         if refused && !view.object.deleting {
             let words = view.status.last_operation.as_ref().and_then(|last| last.message.clone()).unwrap_or_default();
-            let (reason, message) = super::outcome::refused_words(intent.kind, vm, &words);
-            return pass.stalled_until(reason, message, wake);
+            return super::outcome::say_refused(pass, intent.kind, vm, &words, wake);
         }
         let message = format!("the {} of VM {vm} got no clear answer; looking for what it did before anything else is sent", intent.kind);
         return pass.working(Reason::ResolvingOutcome, message, wake);

@@ -103,10 +103,10 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let now = view.now.wall;
     let was_expired = crate::crd::condition::find(&view.status.conditions, crate::crd::ConditionType::Ready)
         .is_some_and(|ready| ready.reason == Reason::Expired.as_str());
-    if was_expired {
+    let past = expires.is_some_and(|expires| now >= expires);
+    if was_expired && past {
         return expired(pass, &id);
     }
-    let past = expires.is_some_and(|expires| now >= expires);
     let recover = recover_pending(&pass).cloned();
     let due = past
         || pass.memory.missing_seen.is_some()
@@ -119,6 +119,9 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     }
     let mark = pass.memory.effect_end.max(if due { view.pass } else { Duration::ZERO });
     let read = pass.slot_since(mark);
+    if let Some(at) = read.at() {
+        pass.memory.slot_read = pass.memory.slot_read.max(Some(at));
+    }
     match read {
         Observed::Unknown => pass.observe(Need::Slot(vm), "reading the snapshot"),
         Observed::Present { value: slot, at } if slot.id == id => {
@@ -141,6 +144,12 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
                 pass.keep_available();
                 let wake = Wake::After((first + view.site.settle).saturating_sub(view.now.mono).max(Duration::from_millis(10)));
                 let message = format!("the slot of VM {vm} is empty, though snapshot {id} has not expired; looking again");
+                return pass.working(Reason::ProgressingWithRetry, message, wake);
+            }
+            if !view.cloud.missing_is_evidence {
+                pass.keep_available();
+                let message = format!("the slot of VM {vm} is empty, but so is much else: that proves nothing until another VM of its service reads right; check the credentials");
+                let wake = Wake::After(view.site.observe_interval);
                 return pass.working(Reason::ProgressingWithRetry, message, wake);
             }
             lost(pass, &id, "the slot is empty")
@@ -246,7 +255,7 @@ fn present(
     if instance.id != Some(vm) {
         return wait(pass, format!("the recovery waits: the ITCareInstance does not manage VM {vm}"), view.site.observe_interval);
     }
-    if instance.busy || view.sibling_intent.is_some() {
+    if instance.intent || instance.operating || view.sibling_intent.is_some() {
         return wait(pass, "the recovery waits for another call on the VM".to_owned(), view.site.action_interval);
     }
     match pass.hold(OperationKind::Recover) {
@@ -290,7 +299,7 @@ fn present(
         Some(true) => {}
     }
     let Some(ledger) = pass.ledger.clone() else { return available(pass, id, vm, None) };
-    let guarded = Guarded { ledger: Box::new(ledger), request: Some(requested), call: GuardedCall::Recover { id: vm } };
+    let guarded = Guarded { ledger: Box::new(ledger), request: Some(requested), not_after: Some(end), call: GuardedCall::Recover { id: vm } };
     pass.available(true, Reason::Available, format!("snapshot {id} is being recovered"));
     pass.effect(Step::Guarded(guarded), Reason::Recovering, format!("recovering VM {vm} as requested at {requested}"))
 }

@@ -20,13 +20,21 @@ use super::instance::admit_ledger;
 use super::instance::Admission;
 use crate::crd::instance::DeletionPolicy;
 use crate::crd::{Reason, SnapshotStatus};
+use crate::model::Ledger;
 use pass::Pass;
 
 /// The one decision. See the module of the core for what holds of it.
 pub fn next(view: &SnapshotView<'_>) -> Decision<SnapshotStatus> {
     let mut pass = Pass::new(view);
+    // Of another VM than the instance names now: the snapshot was restored under another reference.
+    let fits = |ledger: &Ledger| {
+        view.instance.as_ref().is_none_or(|instance| {
+            ledger.name.as_ref().is_none_or(|name| *name == instance.name)
+                && ledger.service.is_none_or(|service| service == instance.service)
+        })
+    };
     let letting_go = view.object.deleting && view.spec.deletion_policy == DeletionPolicy::Retain;
-    match admit_ledger(&view.ledger, &view.object, view.site, None, |_| true) {
+    match admit_ledger(&view.ledger, &view.object, view.site, None, fits) {
         Admission::None => {}
         Admission::Ours(ledger) => pass.ledger = Some(*ledger),
         Admission::Rebind(ledger) => pass.change(*ledger),
@@ -34,6 +42,9 @@ pub fn next(view: &SnapshotView<'_>) -> Decision<SnapshotStatus> {
         Admission::Stalled(reason, message) => {
             return if letting_go { pass.finish(Step::RemoveFinalizer, Wake::OnChange) } else { pass.stalled(reason, message) };
         }
+    }
+    if !view.object.deleting {
+        pass.keep_tracking();
     }
     if pass.ledger.as_ref().is_some_and(|ledger| ledger.intent.is_some()) {
         return intent::resolve(pass);
@@ -44,6 +55,11 @@ pub fn next(view: &SnapshotView<'_>) -> Decision<SnapshotStatus> {
 /// Everything after the intent.
 fn proceed(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let view = pass.view;
+    let expired = pass.ledger.as_ref().and_then(|ledger| ledger.expires).is_some_and(|expires| view.now.wall >= expires);
+    if view.object.deleting && (expired || view.spec.deletion_policy == DeletionPolicy::Retain) {
+        // Needs no call, so nothing that runs or fails may hold it back.
+        return deletion::decide(pass);
+    }
     pass = match live::follow_removal(pass) {
         live::Followed::Wait(decision) => return *decision,
         live::Followed::Over(pass) => pass,
@@ -55,7 +71,6 @@ fn proceed(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         return pass.held("suspended by spec.suspend: no call is made");
     }
     pass.mark_observed();
-    pass.keep_tracking();
     if pass.ledger.as_ref().is_some_and(|ledger| ledger.snapshot.is_some()) {
         live::decide(pass)
     } else {

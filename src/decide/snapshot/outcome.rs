@@ -2,6 +2,7 @@
 
 use super::pass::Pass;
 use super::view::SnapshotView;
+use crate::crd::snapshot::SlotPolicy;
 use crate::crd::status::bounded;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Decision, Outcome, Step, Wake};
@@ -36,7 +37,6 @@ pub fn after(
     let doing = format!("{kind} of VM {vm}");
     match outcome {
         Outcome::Accepted(action) => {
-            pass.memory.failures = 0;
             pass.memory.running_seen = Some(now.mono);
             pass.status.operation = Some(pass.operation(kind, attempt, Some(action.id), action.process.as_deref()));
             let wake = Wake::After(view.site.action_interval);
@@ -57,26 +57,37 @@ pub fn after(
                 return pass.blocked(&transient, &doing);
             }
             let message = bounded(&failure.message, 1024);
-            let ended = pass.ended(kind, None, OperationResult::Refused, Some(message.clone()));
+            let mut ended = pass.ended(kind, None, OperationResult::Refused, Some(message.clone()));
+            ended.attempt.clone_from(&attempt);
         pass.record_end(ended);
             if attempt.is_none() {
                 let text = format!("ITCare refused the {doing}: {message}; reading it again");
                 return pass.working(Reason::ProgressingWithRetry, text, Wake::After(std::time::Duration::ZERO));
             }
-            pass.status.operation = Some(pass.operation(kind, attempt, None, None));
+            pass.status.operation = None;
             let id = pass.vm().unwrap_or(InstanceId::new(0));
-            let (reason, text) = refused_words(kind, id, &message);
-            pass.stalled_until(reason, text, Wake::After(view.site.settle))
+            let wake = Wake::After(view.site.settle);
+            say_refused(pass, kind, id, &message, wake)
         }
     }
 }
 
-/// The words for a refused call; the reply's status leads the message.
-pub(super) fn refused_words(kind: OperationKind, vm: InstanceId, message: &str) -> (Reason, String) {
-    if kind == OperationKind::TakeSnapshot && says_http(message, 409) {
-        return (Reason::SlotTaken, format!("ITCare refused a snapshot of VM {vm}: {message}; its only slot is taken"));
+/// What a refused call means, in the words of the reply, whose status leads them.
+pub(super) fn say_refused(
+    pass: Pass<'_>,
+    kind: OperationKind,
+    vm: InstanceId,
+    words: &str,
+    wake: Wake,
+) -> Decision<SnapshotStatus> {
+    if kind != OperationKind::TakeSnapshot || !says_http(words, 409) {
+        return pass.stalled_until(Reason::Rejected, format!("ITCare refused the {kind} of VM {vm}: {words}; correct what it names, or ask its support"), wake);
     }
-    (Reason::Rejected, format!("ITCare refused the {kind} of VM {vm}: {message}"))
+    let message = format!("ITCare refused a snapshot of VM {vm}: {words}; its only slot is taken");
+    match pass.view.spec.on_slot_taken {
+        SlotPolicy::Wait => pass.working(Reason::WaitingForSlot, message, wake),
+        SlotPolicy::Fail => pass.stalled_until(Reason::SlotTaken, message, wake),
+    }
 }
 
 fn reason(kind: OperationKind) -> Reason {

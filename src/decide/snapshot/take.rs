@@ -10,6 +10,9 @@ use crate::decide::retry::Hold;
 use crate::model::failure::says_http;
 use crate::model::{InstanceState, Ledger, Observed, OperationKind};
 
+/// An instance that does not exist for so long is missing.
+const SKIP_AFTER: Duration = Duration::from_secs(5);
+
 /// Takes the snapshot, or says what it waits for.
 pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let view = pass.view;
@@ -22,13 +25,22 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let name = &view.spec.instance_ref.name;
     let Some(instance) = view.instance.clone() else {
         return match view.spec.on_missing_instance {
-            MissingInstancePolicy::Skip => skipped(pass),
+            // Two watches bring the two kinds: applied together, the snapshot may come first.
+            MissingInstancePolicy::Skip => {
+                let due = *pass.memory.missing_seen.get_or_insert(view.now.mono) + SKIP_AFTER;
+                if view.now.mono >= due {
+                    return skipped(pass);
+                }
+                let message = format!("spec.instanceRef: there is no ITCareInstance {name} in this namespace yet");
+                pass.working(Reason::WaitingForInstance, message, Wake::After(due - view.now.mono))
+            }
             MissingInstancePolicy::Wait => {
                 let message = format!("spec.instanceRef: there is no ITCareInstance {name} in this namespace; create it, or delete this snapshot");
                 pass.working(Reason::WaitingForInstance, message, Wake::OnChange)
             }
         };
     };
+    pass.memory.missing_seen = None;
     if let Some(why) = &instance.refuses {
         let message = format!("spec.instanceRef: no snapshot of ITCareInstance {name} is taken: {why}");
         return pass.working(Reason::WaitingForInstance, message, Wake::After(view.site.observe_interval));
@@ -37,7 +49,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         let message = format!("spec.instanceRef: ITCareInstance {name} has no VM yet");
         return pass.working(Reason::WaitingForInstance, message, Wake::After(view.site.observe_interval));
     };
-    if instance.busy || view.sibling_intent.is_some() {
+    if instance.intent || instance.operating || view.sibling_intent.is_some() {
         let message = format!("a call on VM {id} is in flight; waiting for its outcome");
         return pass.working(Reason::WaitingForInstance, message, Wake::After(view.site.action_interval));
     }
@@ -103,6 +115,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let guarded = Guarded {
         ledger: Box::new(ledger),
         request: None,
+        not_after: None,
         call: GuardedCall::TakeSnapshot {
             id,
             description: view.spec.description.clone(),

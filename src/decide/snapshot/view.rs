@@ -19,8 +19,10 @@ pub struct InstanceFacts {
     pub service: ServiceId,
     /// Why no snapshot may be taken or recovered on it now (Observe, suspended, no claim, deleting), if so.
     pub refuses: Option<String>,
-    /// Whether a call of its own may be in flight.
-    pub busy: bool,
+    /// Whether a call of its own that must not run twice may be in flight.
+    pub intent: bool,
+    /// Whether it follows an operation.
+    pub operating: bool,
 }
 
 /// Everything that the decision depends on.
@@ -38,6 +40,8 @@ pub struct SnapshotView<'a> {
     pub site: &'a Site,
     /// The instance object; `None` when there is none of that name.
     pub instance: Option<InstanceFacts>,
+    /// Whether the namespace may use the VM's service.
+    pub service_allowed: bool,
     /// Another snapshot object of ours whose call on the same VM may be in flight.
     pub sibling_intent: Option<String>,
     /// `spec.slotTimeout`, parsed.

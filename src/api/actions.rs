@@ -1,6 +1,6 @@
 //! `/actions`: what runs, and how it ended.
 
-use super::send::{Target, json};
+use super::send::{Target, json, object};
 use super::wire::action::ActionWire;
 use super::{ApiError, Client, Priority};
 use crate::model::{Action, ActionId, ActionStatus, InstanceId, ServiceId};
@@ -28,7 +28,7 @@ impl Client {
     /// See [`ApiError::class`].
     pub async fn action(&self, id: ActionId, priority: Priority) -> Result<Action, ApiError> {
         let target = Target::new(["actions", &id.to_string()]);
-        let action: Action = self.read("getAction", &target, priority, json::<ActionWire>).await?.into();
+        let action: Action = self.read("getAction", &target, priority, object::<ActionWire>).await?.into();
         self.saw_action(action.id);
         Ok(action)
     }

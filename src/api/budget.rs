@@ -236,6 +236,7 @@ impl Budget {
     /// Replies to calls that were in flight together make the pause grow once.
     pub fn throttled(&self, after: Option<Duration>) {
         let now = Instant::now();
+        let after = after.map(|after| after.min(LONGEST_PAUSE));
         if self.paused_until().is_none() {
             self.0.with(|state| {
                 state.slower = (state.slower * 2).min(SLOWEST);
@@ -251,7 +252,7 @@ impl Budget {
             })),
         };
         if let Some(after) = after {
-            self.pause(now + after.min(LONGEST_PAUSE));
+            self.pause(now + after);
         }
     }
 

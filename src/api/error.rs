@@ -3,8 +3,6 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -95,7 +93,7 @@ impl ApiError {
     }
 
     /// A reply came, and it is not one of success.
-    pub(super) fn refused(operation: &'static str, intent: Intent, reply: &Reply, secret: &str) -> Self {
+    pub(super) fn refused(operation: &'static str, intent: Intent, reply: &Reply, secrets: &[&str]) -> Self {
         let after = retry_after(&reply.headers);
         let class = match (reply.status.as_u16(), intent) {
             (401, _) => FailureClass::Unauthenticated,
@@ -112,16 +110,17 @@ impl ApiError {
             (_, Intent::Read) => FailureClass::Garbled,
             (_, Intent::Change) => FailureClass::Ambiguous(after),
         };
-        Self::new(operation, class, words(reply, secret)).with_status(reply.status)
+        Self::new(operation, class, words(reply, secrets)).with_status(reply.status)
     }
 
     /// A reply of success that cannot be understood.
-    pub(super) fn garbled(operation: &'static str, intent: Intent, reply: &Reply, why: &str, secret: &str) -> Self {
+    pub(super) fn garbled(operation: &'static str, intent: Intent, reply: &Reply, why: &str, secrets: &[&str]) -> Self {
         let class = match intent {
             Intent::Read => FailureClass::Garbled,
             Intent::Change => FailureClass::Ambiguous(None),
         };
-        let shown = excerpt(&reply.body, secret);
+        let shown = excerpt(&reply.body, secrets);
+        let why = clean(why, secrets);
         let message = format!("HTTP {}: the reply cannot be understood ({why}); it begins {shown:?}", reply.status.as_u16());
         Self::new(operation, class, message).with_status(reply.status)
     }
@@ -139,47 +138,37 @@ struct ErrorObject {
     error_message: Option<String>,
 }
 
-fn words(reply: &Reply, secret: &str) -> String {
+fn words(reply: &Reply, secrets: &[&str]) -> String {
     let status = reply.status.as_u16();
     let phrase = reply.status.canonical_reason().map(|phrase| format!(" {phrase}")).unwrap_or_default();
     if let Some(to) = reply.headers.get(header::LOCATION).filter(|_| reply.status.is_redirection()) {
-        let to = to.to_str().unwrap_or("?").chars().take(EXCERPT).collect::<String>();
+        let to = clean(&String::from_utf8_lossy(to.as_bytes()), secrets);
         return format!("HTTP {status}{phrase}: redirected to {to:?}, which is not followed; check --itcare-url");
     }
     let object: ErrorObject = serde_json::from_slice(&reply.body).unwrap_or_default();
     let ErrorObject { error_code, error_desc, error_message } = object;
     let known: Vec<String> =
-        [error_code, error_desc, error_message].into_iter().flatten().map(|text| clean(&text, secret)).collect();
+        [error_code, error_desc, error_message].into_iter().flatten().map(|text| clean(&text, secrets)).collect();
     match (known.is_empty(), reply.body.is_empty()) {
         (false, _) => format!("HTTP {status}{phrase}: {}", known.join(", ")),
         (true, true) => format!("HTTP {status}{phrase}"),
-        (true, false) => format!("HTTP {status}{phrase}: {:?}", excerpt(&reply.body, secret)),
+        (true, false) => format!("HTTP {status}{phrase}: {:?}", excerpt(&reply.body, secrets)),
     }
 }
 
-fn excerpt(body: &[u8], secret: &str) -> String {
-    // Replaced before anything is cut: half a token is too much of it.
-    clean(&String::from_utf8_lossy(body), secret)
+fn excerpt(body: &[u8], secrets: &[&str]) -> String {
+    clean(&String::from_utf8_lossy(body), secrets)
 }
 
-/// One short line for a person. A gateway's error page may echo our own headers: the token never gets out.
-fn clean(text: &str, secret: &str) -> String {
-    let text = if secret.is_empty() {
-        text.to_owned()
-    } else {
-        // A token request carries the secret encoded, in a header that a page may echo.
-        let encoded = secret.as_bytes();
-        let text = text.replace(secret, "(secret)");
-        text.split_whitespace().map(|word| if echoes(word, encoded) { "(secret)" } else { word }).collect::<Vec<_>>().join(" ")
-    };
+/// One short line for a person. A gateway's error page may echo our own headers: what is secret never gets out,
+/// and is taken out before anything is cut, since half a token is too much of it.
+fn clean(text: &str, secrets: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "(secret)");
+    }
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|letter| !letter.is_control()).take(EXCERPT).collect()
-}
-
-/// Whether a word is base64 of something with the secret in it.
-fn echoes(word: &str, secret: &[u8]) -> bool {
-    let word = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '=' && letter != '+' && letter != '/');
-    BASE64.decode(word).is_ok_and(|bytes| bytes.windows(secret.len()).any(|window| window == secret))
 }
 
 /// `Retry-After` as seconds or as a date, which is read against the reply's own `Date`: clocks differ.

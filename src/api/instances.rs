@@ -232,7 +232,7 @@ impl Client {
     /// # Errors
     /// See [`ApiError::class`]. One item that cannot be read fails the page.
     pub async fn list_page(&self, filter: &InstanceFilter, page: u32, priority: Priority) -> Result<Page, ApiError> {
-        let wire = self.read("listInstances", &filter.target(page), priority, send::json::<PageWire>).await?;
+        let wire = self.read("listInstances", &filter.target(page), priority, send::object::<PageWire>).await?;
         let PageWire { content, last, total_elements } = wire;
         Ok(Page {
             items: content.into_iter().map(Listed::from).collect(),
@@ -276,7 +276,7 @@ impl Client {
     /// # Errors
     /// See [`ApiError::class`].
     pub async fn detail(&self, id: InstanceId, priority: Priority) -> Result<Detail, ApiError> {
-        self.read("getInstance", &instance(id), priority, send::json::<DetailWire>).await.map(Detail::from)
+        self.read("getInstance", &instance(id), priority, send::object::<DetailWire>).await.map(Detail::from)
     }
 
     /// The disks and file systems of an instance.
@@ -444,7 +444,10 @@ fn optional<T: serde::de::DeserializeOwned + Default>(reply: &super::transport::
     if reply.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }
-    send::json::<Option<T>>(reply).map(Option::unwrap_or_default)
+    if reply.body.trim_ascii() == b"null" {
+        return Ok(T::default());
+    }
+    send::object::<T>(reply)
 }
 
 /// Pages fit together when nothing before a page's begin can have gone since the page before it: ids grow

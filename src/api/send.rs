@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::error::{ApiError, Intent, date};
 use super::transport::{Limits, Reply, TransportError};
 use super::wire::action::ActionWire;
+use super::wire::without_quotes;
 use super::{Client, Permit, Priority};
 use crate::model::{Action, ActionId, FailureClass};
 
@@ -104,13 +105,13 @@ impl Client {
             }
             self.learn(&reply);
             if !reply.status.is_success() {
-                let error = ApiError::refused(operation, Intent::Read, &reply, token.expose_secret());
+                let error = ApiError::refused(operation, Intent::Read, &reply, &[token.expose_secret()]);
                 self.heed(&error);
                 return Err(error);
             }
             self.0.budget.answered();
             return decode(&reply)
-                .map_err(|why| ApiError::garbled(operation, Intent::Read, &reply, &why, token.expose_secret()));
+                .map_err(|why| ApiError::garbled(operation, Intent::Read, &reply, &why, &[token.expose_secret()]));
         }
     }
 
@@ -161,13 +162,13 @@ impl Client {
             self.0.tokens.refused(&token).await;
         }
         if !reply.status.is_success() {
-            let error = ApiError::refused(operation, Intent::Change, &reply, token.expose_secret());
+            let error = ApiError::refused(operation, Intent::Change, &reply, &[token.expose_secret()]);
             self.heed(&error);
             return Err(error);
         }
         self.0.budget.answered();
-        let action: Action = json::<ActionWire>(&reply)
-            .map_err(|why| ApiError::garbled(operation, Intent::Change, &reply, &why, token.expose_secret()))?
+        let action: Action = object::<ActionWire>(&reply)
+            .map_err(|why| ApiError::garbled(operation, Intent::Change, &reply, &why, &[token.expose_secret()]))?
             .into();
         self.saw_action(action.id);
         Ok((reply.status, Accepted { action }))
@@ -187,7 +188,9 @@ impl Client {
             let mut path = url.path_segments_mut().map_err(|()| invalid("--itcare-url cannot have a path".to_owned()))?;
             path.pop_if_empty();
             for segment in &target.segments {
-                if segment.is_empty() || segment == "." || segment == ".." {
+                // The URL standard drops some of these without a word, and with them a step of the path.
+                let odd = |letter: char| letter.is_control() || letter.is_whitespace();
+                if segment.is_empty() || segment == "." || segment == ".." || segment.contains(odd) {
                     return Err(invalid(format!("{segment:?} cannot be part of a path")));
                 }
                 path.push(segment);
@@ -257,7 +260,16 @@ impl Client {
 
 /// Decodes a JSON reply; the words never quote it.
 pub(super) fn json<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
-    serde_json::from_slice(&reply.body).map_err(|error| error.to_string())
+    serde_json::from_slice(&reply.body).map_err(|error| without_quotes(&error))
+}
+
+/// Decodes a reply that is one JSON object: a derived reader would also take an array for its fields in order.
+pub(super) fn object<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
+    match reply.body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => json(reply),
+        Some(_) => Err("not a JSON object".to_owned()),
+        None => Err("an empty reply".to_owned()),
+    }
 }
 
 /// A query value. Commas separate the parts of a list in ITCare's examples, so they stay as they are.

@@ -15,7 +15,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::error::{ApiError, Intent, retry_after};
+use super::error::{ApiError, Intent};
+use super::send::object;
 use super::transport::{Limits, Transport, TransportError};
 use super::wire::scalar::{self, Lenient};
 use super::{Budget, Observer};
@@ -25,6 +26,9 @@ const OPERATION: &str = "token";
 
 /// A token of unknown life is asked for again after a minute.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(60);
+
+/// A token that lives longer is asked for anew all the same.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// The first wait after a token request failed; it doubles up to [`LONGEST_WAIT`]. A thousand objects that
 /// all want a token must not become a thousand failing logins.
@@ -209,7 +213,8 @@ impl Tokens {
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let pair = format!("{}:{}", credentials.id, credentials.secret.expose_secret());
-        let mut basic = http::HeaderValue::try_from(format!("Basic {}", BASE64.encode(pair)))
+        let pair = BASE64.encode(pair);
+        let mut basic = http::HeaderValue::try_from(format!("Basic {pair}"))
             .map_err(|_| ApiError::new(OPERATION, FailureClass::NoCredentials, "the credentials cannot be sent"))?;
         basic.set_sensitive(true);
         let request = Request::builder()
@@ -226,13 +231,13 @@ impl Tokens {
             .unwrap_or_else(|_| Err(TransportError::timed_out(self.timeout)))
             .map_err(|error| ApiError::transport(OPERATION, Intent::Read, error))
             .map_err(|error| self.at_endpoint(error))?;
-        let secret = credentials.secret.expose_secret();
         if !reply.status.is_success() {
-            if reply.status.as_u16() == 429 {
-                self.budget.throttled(retry_after(&reply.headers));
+            let secrets = [credentials.secret.expose_secret(), pair.as_str()];
+            let refusal = ApiError::refused(OPERATION, Intent::Read, &reply, &secrets);
+            if let FailureClass::Throttled(after) = refusal.class() {
+                self.budget.throttled(after);
                 self.observer.throttled();
             }
-            let refusal = ApiError::refused(OPERATION, Intent::Read, &reply, secret);
             // Keycloak answers 400 or 401 with an OAuth error object to a client that it does not know.
             return Err(match reply.status.as_u16() {
                 400 | 401 | 403 => self.at_endpoint(refusal.under_class(FailureClass::Unauthenticated)),
@@ -241,12 +246,13 @@ impl Tokens {
             });
         }
         // The reply holds a token, so nothing of it is shown.
-        let TokenReply { access_token, expires_in } = serde_json::from_slice(&reply.body).map_err(|error| {
-            let message = format!("HTTP {}: the reply holds no access_token ({:?})", reply.status.as_u16(), error.classify());
+        let TokenReply { access_token, expires_in } = object(&reply).map_err(|_| {
+            let message = format!("HTTP {}: the reply holds no access_token", reply.status.as_u16());
             self.at_endpoint(ApiError::new(OPERATION, FailureClass::Garbled, message).with_status(reply.status))
         })?;
         let life = expires_in.0.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
-        Ok((SecretString::from(access_token), life.map_or(UNKNOWN_LIFE, Duration::from_secs)))
+        let life = life.map_or(UNKNOWN_LIFE, Duration::from_secs).min(LONGEST_LIFE);
+        Ok((SecretString::from(access_token), life))
     }
 
     /// Says which of the two servers it was.

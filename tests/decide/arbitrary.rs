@@ -240,20 +240,19 @@ pub fn last(dice: &mut Dice, generation: i64) -> itcare_operator::crd::status::L
 
 fn memory(case: &Case, dice: &mut Dice) -> Memory {
     let at = |dice: &mut Dice| moment(case, dice);
-    let mut memory = Memory {
-        effect_end: if dice.one_in(3) { at(dice) } else { Duration::ZERO },
-        ambiguous: dice.one_in(4),
-        attempt_seen: dice.maybe(|dice| (attempt(), at(dice))),
-        running_seen: dice.one_in(4).then(|| at(dice)),
-        over_seen: dice.one_in(4).then(|| (ACTION, at(dice))),
-        resume_seen: dice.one_in(4).then(|| at(dice)),
-        missing_seen: dice.maybe(at),
-        slot_seen: dice.one_in(4).then(|| at(dice)),
-        failing_since: dice.one_in(4).then(|| at(dice)),
-        failures: dice.pick(&[0, 1, 3, u32::MAX]),
-        unclear_seen: dice.one_in(4).then(|| (wall_at(-30), at(dice))),
-        ..Memory::default()
-    };
+    let mut memory = Memory::default();
+    if dice.one_in(3) {
+        memory.effect_end = at(dice);
+    }
+    memory.ambiguous = dice.one_in(4);
+    memory.attempt_seen = dice.maybe(|dice| (attempt(), at(dice)));
+    memory.running_seen = dice.one_in(4).then(|| at(dice));
+    memory.over_seen = dice.one_in(4).then(|| (ACTION, at(dice)));
+    memory.resume_seen = dice.one_in(4).then(|| at(dice));
+    memory.missing_seen = dice.maybe(at);
+    memory.failing_since = dice.one_in(4).then(|| at(dice));
+    memory.failures = dice.pick(&[0, 1, 3, u32::MAX]);
+    memory.unclear_seen = dice.one_in(4).then(|| (wall_at(-30), at(dice)));
     if dice.one_in(3) {
         let first = at(dice);
         memory.first_end(ACTION, first);
@@ -428,7 +427,8 @@ pub fn any_action(dice: &mut Dice) -> Action {
             None,
             Some("PWEB02".to_owned()),
         ]),
-        message: dice.maybe(|_| "x".repeat(5000)),
+        // As long as the client lets one be.
+        message: dice.maybe(|_| "é".repeat(1000)),
         submitted_at: dice.pick(&[Some(wall_at(-595)), Some(wall_at(-30)), None, Some(Timestamp::MAX)]),
         submitted_by: dice.pick(&[Some(US.to_owned()), None, Some("alice".to_owned())]),
         ..action()

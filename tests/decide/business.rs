@@ -7,7 +7,9 @@ use itcare_operator::model::{
     ActionStatus, FailureClass, Group, InstanceState, Observed, OperationKind, PowerState, Resume,
 };
 
-use crate::fixture::{ACTION, Case, NOW, Row, VM, action, ended, message, saved, says, seconds, table};
+use crate::fixture::{
+    ACTION, Case, NOW, Row, VM, action, ended, message, saved, says, seconds, table, table_once_saved,
+};
 
 /// The spec asks for another value of every group.
 fn ask_for_everything(spec: &mut ITCareInstanceSpec) {
@@ -136,7 +138,7 @@ const FIRST: &[Row] = &[
 
 #[test]
 fn the_most_urgent_thing_comes_first() {
-    table(everything_differs, FIRST);
+    table_once_saved(everything_differs, FIRST);
 }
 
 #[test]
@@ -343,7 +345,7 @@ fn a_requested_look_gets_its_receipt() {
 fn a_requested_look_that_failed_gets_no_receipt() {
     let mut case = Case::managed();
     case.object.reconcile_requested = Some("2026-01-02T03:04:00Z".to_owned());
-    case.cloud.detail = Observed::Unknown;
+    case.cloud = itcare_operator::decide::Cloud::default();
     case.failed(Need::Detail(VM), FailureClass::Transient, Some(503));
     assert_eq!(case.next().status.last_handled_reconcile_at, None);
 }

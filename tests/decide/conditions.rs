@@ -4,7 +4,11 @@ use itcare_operator::crd::{Condition, ConditionType, Reason, condition};
 use itcare_operator::decide::conditions::{Extra, build};
 use itcare_operator::decide::{Verdict, conditions};
 
-use crate::fixture::{Case, stands, time, wall};
+use itcare_operator::decide::Need;
+use itcare_operator::model::{AccountId, FailureClass, Observed, OperationKind, OperationResult, PowerState};
+
+use crate::fixture::{Case, NOW, VM, attempt, seconds, stands, time, wall};
+use crate::fixture_snapshot::{SnapshotCase, foreign_slot};
 
 fn working(reason: Reason, known: bool) -> Verdict {
     Verdict::Working { reason, message: "words".to_owned(), known }
@@ -144,4 +148,84 @@ fn creating_is_unknown_and_everything_later_is_false() {
     let ready = condition::find(&decision.status.conditions, ConditionType::Ready).expect("built");
     assert_eq!(ready.status, "Unknown");
     assert_eq!(decision.status.observed_generation, Some(3));
+}
+
+/// Whether the words name something that a person can find, and what to do with it.
+fn tells_the_cure(message: &str) -> bool {
+    let things = ["spec.", "--", "annotation", "VM ", "PWEB01", "snapshot ", "action "];
+    let verbs = [
+        "set ",
+        "correct ",
+        "delete ",
+        "restore ",
+        "check ",
+        "run ",
+        "ask ",
+        "choose ",
+        "remove ",
+        "use ",
+        "start ",
+        "mend ",
+        "allow ",
+        "wait ",
+        "make ",
+        "give ",
+        "write ",
+        "need the POW",
+    ];
+    things.iter().any(|thing| message.contains(thing)) && verbs.iter().any(|verb| message.contains(verb))
+}
+
+#[test]
+fn every_stalled_message_names_the_thing_and_the_cure() {
+    // DESIGN 4.4: every Stalled message names field or id, value, and cure.
+    let (mut without, mut count) = (Vec::new(), 0);
+    let mut tell = |conditions: &[Condition]| {
+        let Some(stalled) = condition::find(conditions, ConditionType::Stalled) else { return };
+        count += 1;
+        if !tells_the_cure(&stalled.message) {
+            without.push(format!("{}: {}", stalled.reason, stalled.message));
+        }
+    };
+    for (class, status) in [
+        (FailureClass::Rejected, Some(422)),
+        (FailureClass::Unauthenticated, Some(401)),
+        (FailureClass::Forbidden, Some(403)),
+    ] {
+        let mut case = Case::managed();
+        case.edits(|spec| spec.power_state = Some(PowerState::Stopped));
+        case.cloud.detail = Observed::Unknown;
+        case.memory.failing_since = Some(NOW - seconds(600));
+        case.failed(Need::Detail(VM), class, status);
+        tell(&case.next().status.conditions);
+    }
+    for kind in [OperationKind::Create, OperationKind::Reset] {
+        let mut case = if kind == OperationKind::Create { Case::fresh() } else { Case::managed() };
+        case.intends(kind);
+        case.was_refused(kind, 20);
+        case.memory.attempt_seen = Some((attempt(), NOW - seconds(20)));
+        case.looked(&[], &[]);
+        tell(&case.next().status.conditions);
+        case.ledger().account = AccountId::new("other");
+        tell(&case.next().status.conditions);
+    }
+    for kind in [OperationKind::TakeSnapshot, OperationKind::Recover] {
+        let mut case = SnapshotCase::taken();
+        case.intends(kind);
+        case.was_refused(kind, 20);
+        case.memory.attempt_seen = Some((attempt(), NOW - seconds(20)));
+        case.looked(&[]);
+        tell(&case.next().status.conditions);
+        case.ledger().account = AccountId::new("other");
+        tell(&case.next().status.conditions);
+    }
+    let mut case = SnapshotCase::fresh();
+    case.operated(OperationKind::TakeSnapshot, OperationResult::Refused, 60);
+    tell(&case.next().status.conditions);
+    case.fills(foreign_slot());
+    case.status.last_operation = None;
+    case.memory.slot_seen = Some(NOW - seconds(36_000));
+    tell(&case.next().status.conditions);
+    assert!(count >= 10, "only {count} were stalled");
+    assert!(without.is_empty(), "{without:#?}");
 }

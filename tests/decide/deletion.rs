@@ -341,6 +341,7 @@ fn a_vm_that_is_still_shown_after_its_deletion_is_read_again() {
 fn an_unclear_deletion_is_decided_anew() {
     let mut case = deleted();
     case.operates(OperationKind::Delete, None);
+    case.memory.unclear_seen = Some((crate::fixture::wall_at(-30), NOW - seconds(30)));
     assert_eq!(case.says(), "Working ResolvingOutcome");
     case.later(SETTLE);
     assert_eq!(case.says(), "read running");

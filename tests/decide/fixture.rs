@@ -517,12 +517,27 @@ pub type Row = (&'static str, fn(&mut Case), &'static str);
 /// Runs a table; all rows that fail are told together.
 #[track_caller]
 pub fn table(base: impl Fn() -> Case, rows: &[Row]) {
+    run(base, rows, false);
+}
+
+/// The same for what follows once the ledger is written, where a pass begins with that.
+#[track_caller]
+pub fn table_once_saved(base: impl Fn() -> Case, rows: &[Row]) {
+    run(base, rows, true);
+}
+
+#[track_caller]
+fn run(base: impl Fn() -> Case, rows: &[Row], saving: bool) {
     let failed: Vec<String> = rows
         .iter()
         .filter_map(|(sentence, change, expected)| {
             let mut case = base();
             change(&mut case);
-            let decision = case.next();
+            let mut decision = case.next();
+            if saving && matches!(decision.step, Step::SaveLedger { .. }) {
+                case.write(&decision);
+                decision = case.next();
+            }
             let said = says(&decision);
             (said != *expected).then(|| {
                 format!("{sentence}:\n  expected {expected:?}\n  got {said:?} ({})", message(&decision))

@@ -10,7 +10,7 @@ use itcare_operator::model::{
 
 use crate::fixture::{
     ACTION, Case, NOW, OTHER_VM, Row, SETTLE, VM, action, attempt, detail, ended, message, saved, says,
-    seconds, stands, table, twin, wall_at,
+    seconds, stands, table, table_once_saved, twin, wall_at,
 };
 
 /// The call was sent ten minutes ago; nothing is known of its answer, and the settle time is over.
@@ -49,7 +49,6 @@ const FOLLOWED: &[Row] = &[
         "read list",
     ),
     ("it is over, and no VM is listed: the action decides", |_| {}, "read action"),
-    ("it ended well, and the list lags", |case| case.read(trace(ActionStatus::Success)), "Working Creating"),
     (
         "it failed, and what it left may only lag",
         |case| case.read(trace(ActionStatus::Error)),
@@ -110,9 +109,16 @@ const FOLLOWED: &[Row] = &[
     ),
 ];
 
+const LAGGING: &[Row] = &[(
+    "it ended well, and the list lags",
+    |case| case.read(trace(ActionStatus::Success)),
+    "Working Creating",
+)];
+
 #[test]
 fn a_creation_whose_action_is_known_is_followed_to_its_vm() {
     table(followed, FOLLOWED);
+    table_once_saved(followed, LAGGING);
 }
 
 #[test]

@@ -83,7 +83,7 @@ proptest! {
         let step = last.map(|decision| decision.step).unwrap_or(Step::Nothing);
         let outcome = arbitrary::outcome(&mut dice);
         let ledger = case.ledger.clone().ok().flatten();
-        case.after(&step, &outcome, ledger);
+        let _ = case.after(&step, &outcome, ledger);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use itcare_operator::model::{
 };
 
 use crate::fixture::{ACTION, NOW, SETTLE, VM, action, attempt, ended, seconds, snapshot_id, wall_at};
-use crate::fixture_snapshot::{Row, SnapshotCase, foreign_slot, message, saved, says, slot, table};
+use crate::fixture_snapshot::{
+    Row, SnapshotCase, foreign_slot, message, saved, says, slot, table, table_once_saved,
+};
 
 /// The call was sent ten minutes ago; nothing is known of its answer.
 fn unclear() -> SnapshotCase {
@@ -160,6 +162,18 @@ const FOLLOWED: &[Row] = &[
         },
         "save",
     ),
+    ("it failed", |case| case.read(trace(ActionStatus::Error)), "save"),
+    (
+        "ITCare has forgotten it: look",
+        |case| {
+            case.cloud.action = Some((ACTION, Observed::Absent { at: NOW }));
+            case.cloud.look = None;
+        },
+        "read look",
+    ),
+];
+
+const LAGGING: &[Row] = &[
     (
         "it ended well, and the slot shows one without a mark, made before",
         |case| {
@@ -173,20 +187,12 @@ const FOLLOWED: &[Row] = &[
         |case| case.read(trace(ActionStatus::Success)),
         "Working TakingSnapshot",
     ),
-    ("it failed", |case| case.read(trace(ActionStatus::Error)), "save"),
-    (
-        "ITCare has forgotten it: look",
-        |case| {
-            case.cloud.action = Some((ACTION, Observed::Absent { at: NOW }));
-            case.cloud.look = None;
-        },
-        "read look",
-    ),
 ];
 
 #[test]
 fn a_snapshot_whose_action_is_known_is_followed_to_the_slot() {
     table(followed, FOLLOWED);
+    table_once_saved(followed, LAGGING);
 }
 
 #[test]

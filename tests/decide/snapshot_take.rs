@@ -24,6 +24,7 @@ const ROWS: &[Row] = &[
         |case| {
             case.instance = None;
             case.spec.on_missing_instance = MissingInstancePolicy::Skip;
+            case.memory.missing_seen = Some(NOW - seconds(60));
         },
         "Ready Skipped",
     ),
@@ -191,6 +192,8 @@ fn skipped_is_for_ever() {
     let mut case = SnapshotCase::fresh();
     case.instance = None;
     case.spec.on_missing_instance = MissingInstancePolicy::Skip;
+    assert_eq!(case.says(), "Working WaitingForInstance", "two watches bring the two kinds");
+    case.memory.missing_seen = Some(NOW - seconds(60));
     let decision = case.next();
     assert_eq!(available(&decision), "False Skipped");
     case.write(&decision);

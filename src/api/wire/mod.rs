@@ -10,3 +10,10 @@ pub(super) mod instance;
 pub(super) mod request;
 pub(super) mod scalar;
 pub(super) mod snapshot;
+
+/// Why JSON could not be read, without anything of what it holds: a token may be in it.
+pub(super) fn without_quotes(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    let plain = words.split('"').next().unwrap_or_default().trim_end();
+    if plain.len() == words.len() { words } else { format!("{plain} at line {} column {}", error.line(), error.column()) }
+}

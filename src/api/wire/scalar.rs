@@ -8,6 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::Value;
 
 use crate::model::time;
 
@@ -152,20 +153,12 @@ pub(in crate::api) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     read(deserializer, |scalar| time::parse_lenient(&scalar.text()?))
 }
 
-/// An object, or none where something else stands.
-pub(in crate::api) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+/// An object, or none where something else stands. A derived reader would take an array for its fields in order.
+pub(in crate::api) fn object<'de, D: Deserializer<'de>, T: de::DeserializeOwned>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Soft<T> {
-        Object(T),
-        Other(IgnoredAny),
-    }
-    Ok(match Option::<Soft<T>>::deserialize(deserializer)? {
-        Some(Soft::Object(object)) => Some(object),
-        Some(Soft::Other(_)) | None => None,
-    })
+    let value = Value::deserialize(deserializer)?;
+    Ok(if value.is_object() { serde_json::from_value(value).ok() } else { None })
 }
 
 /// An id that must be there: a number, or its digits in quotes.

@@ -42,6 +42,7 @@ impl World {
         let region = self.config.catalogue.region(&region).ok_or_else(|| invalid("region"))?.clone();
         let (area, zone) = place(&region, body)?;
         let switches = Switches::read(&service, body)?;
+        check_types(body)?;
         if self.config.quirks.unique_names && self.is_taken(&name) {
             return Err(self.name_taken());
         }
@@ -260,6 +261,23 @@ fn number(body: &Value, field: &str) -> Result<Option<i64>, Reply> {
         None | Some(Value::Null) => Ok(None),
         Some(value) => value.as_i64().map(Some).ok_or_else(|| invalid(field)),
     }
+}
+
+/// Fields that only have to have the page's type: the simulator does nothing with them.
+fn check_types(body: &Value) -> Result<(), Reply> {
+    flag(body, "backupOffSiteEnabled")?;
+    number(body, "cloudId")?;
+    for field in ["dbBackupPolicyId", "serverBackupPolicyId", "specificRequest", "storagePool"] {
+        optional_text(body, field)?;
+    }
+    for field in ["properties", "volumes"] {
+        match body.get(field) {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(items)) if items.iter().all(Value::is_object) => {}
+            Some(_) => return Err(invalid(field)),
+        }
+    }
+    Ok(())
 }
 
 /// 400 for a field whose value is not acceptable.

@@ -81,9 +81,13 @@ impl ApiError {
     /// No reply came.
     pub(super) fn transport(operation: &'static str, intent: Intent, error: TransportError) -> Self {
         let class = match (error.kind, intent) {
-            (TransportErrorKind::NotSent, _) | (TransportErrorKind::Unknown, Intent::Read) => FailureClass::Transient,
+            (TransportErrorKind::NotSent, _) | (TransportErrorKind::Unknown, Intent::Read) => {
+                FailureClass::Transient
+            }
             (TransportErrorKind::TooLarge, Intent::Read) => FailureClass::Garbled,
-            (TransportErrorKind::Unknown | TransportErrorKind::TooLarge, Intent::Change) => FailureClass::Ambiguous(None),
+            (TransportErrorKind::Unknown | TransportErrorKind::TooLarge, Intent::Change) => {
+                FailureClass::Ambiguous(None)
+            }
         };
         let message = match error.kind {
             TransportErrorKind::NotSent => format!("ITCare cannot be reached: {error}"),
@@ -114,14 +118,23 @@ impl ApiError {
     }
 
     /// A reply of success that cannot be understood.
-    pub(super) fn garbled(operation: &'static str, intent: Intent, reply: &Reply, why: &str, secrets: &[&str]) -> Self {
+    pub(super) fn garbled(
+        operation: &'static str,
+        intent: Intent,
+        reply: &Reply,
+        why: &str,
+        secrets: &[&str],
+    ) -> Self {
         let class = match intent {
             Intent::Read => FailureClass::Garbled,
             Intent::Change => FailureClass::Ambiguous(None),
         };
         let shown = excerpt(&reply.body, secrets);
         let why = clean(why, secrets);
-        let message = format!("HTTP {}: the reply cannot be understood ({why}); it begins {shown:?}", reply.status.as_u16());
+        let message = format!(
+            "HTTP {}: the reply cannot be understood ({why}); it begins {shown:?}",
+            reply.status.as_u16()
+        );
         Self::new(operation, class, message).with_status(reply.status)
     }
 }
@@ -143,12 +156,17 @@ fn words(reply: &Reply, secrets: &[&str]) -> String {
     let phrase = reply.status.canonical_reason().map(|phrase| format!(" {phrase}")).unwrap_or_default();
     if let Some(to) = reply.headers.get(header::LOCATION).filter(|_| reply.status.is_redirection()) {
         let to = clean(&String::from_utf8_lossy(to.as_bytes()), secrets);
-        return format!("HTTP {status}{phrase}: redirected to {to:?}, which is not followed; check --itcare-url");
+        return format!(
+            "HTTP {status}{phrase}: redirected to {to:?}, which is not followed; check --itcare-url"
+        );
     }
     let object: ErrorObject = serde_json::from_slice(&reply.body).unwrap_or_default();
     let ErrorObject { error_code, error_desc, error_message } = object;
-    let known: Vec<String> =
-        [error_code, error_desc, error_message].into_iter().flatten().map(|text| clean(&text, secrets)).collect();
+    let known: Vec<String> = [error_code, error_desc, error_message]
+        .into_iter()
+        .flatten()
+        .map(|text| clean(&text, secrets))
+        .collect();
     match (known.is_empty(), reply.body.is_empty()) {
         (false, _) => format!("HTTP {status}{phrase}: {}", known.join(", ")),
         (true, true) => format!("HTTP {status}{phrase}"),

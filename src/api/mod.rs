@@ -4,7 +4,7 @@
 //! * [`budget`](Budget): rate, burst, calls in flight and pauses of one account.
 //! * `token`: client credentials, renewed before they expire and after a 401.
 //! * `send`: one call from permit to decoded reply; reads may be sent twice, changes never.
-//! * `instances`, `snapshots`, `actions`: the endpoints. `wire`: their JSON.
+//! * `listing`, `instances`, `snapshots`, `actions`: the endpoints. `wire`: their JSON.
 //!
 //! Every method says what success proves and what a time-out leaves unknown. Deliberately not here:
 //! Kubernetes, and any opinion on what to do about a failure; [`ApiError::class`] says what it means.
@@ -13,6 +13,7 @@ mod actions;
 mod budget;
 mod error;
 mod instances;
+mod listing;
 mod send;
 mod snapshots;
 mod token;
@@ -27,7 +28,8 @@ use url::Url;
 pub use actions::ActionFilter;
 pub use budget::{Budget, LONGEST_PAUSE, MAX_IN_FLIGHT, Permit, Priority};
 pub use error::ApiError;
-pub use instances::{CreateInstance, InstanceFilter, Listing, Page, PatchParty, Volume};
+pub use instances::{CreateInstance, PatchParty, Volume};
+pub use listing::{InstanceFilter, Listing, Page};
 pub use send::{Accepted, SendGuard};
 pub use token::{ClientCredentials, Credentials};
 
@@ -38,7 +40,13 @@ use transport::Transport;
 /// Told about every call; knows how to count. The client itself counts nothing.
 pub trait Observer: Send + Sync + 'static {
     /// A call ended: its HTTP status if a reply came, its class if it failed.
-    fn request(&self, operation: &'static str, status: Option<u16>, class: Option<FailureClass>, elapsed: Duration);
+    fn request(
+        &self,
+        operation: &'static str,
+        status: Option<u16>,
+        class: Option<FailureClass>,
+        elapsed: Duration,
+    );
     /// A token was asked for.
     fn token(&self, ok: bool);
     /// The server asked to slow down.
@@ -94,7 +102,8 @@ impl Client {
     ) -> Self {
         let ClientOptions { root, token_url, scope, rate, burst, timeout } = options;
         let budget = Budget::new(rate, burst);
-        let account = AccountId::new(hash::fingerprint(&format!("{token_url}\n{}", credentials.client_id()), 16));
+        let account =
+            AccountId::new(hash::fingerprint(&format!("{token_url}\n{}", credentials.client_id()), 16));
         let tokens = Tokens::new(
             Arc::clone(&transport),
             token_url,

@@ -95,7 +95,10 @@ impl Client {
             let token = self.0.tokens.get().await?;
             let permit = self.0.budget.permit(priority).await;
             let request = self.request(operation, &Method::GET, target, &Body::None, &token)?;
-            let reply = self.exchange(request).await.map_err(|error| ApiError::transport(operation, Intent::Read, error));
+            let reply = self
+                .exchange(request)
+                .await
+                .map_err(|error| ApiError::transport(operation, Intent::Read, error));
             drop(permit);
             let reply = reply?;
             if reply.status == StatusCode::UNAUTHORIZED && !renewed {
@@ -110,8 +113,9 @@ impl Client {
                 return Err(error);
             }
             self.0.budget.answered();
-            return decode(&reply)
-                .map_err(|why| ApiError::garbled(operation, Intent::Read, &reply, &why, &[token.expose_secret()]));
+            return decode(&reply).map_err(|why| {
+                ApiError::garbled(operation, Intent::Read, &reply, &why, &[token.expose_secret()])
+            });
         }
     }
 
@@ -154,9 +158,16 @@ impl Client {
         })?;
         let request = self.request(operation, &method, target, body, &token)?;
         if !guard.may_send() {
-            return Err(ApiError::new(operation, FailureClass::Transient, "not sent: this replica does not lead any more"));
+            return Err(ApiError::new(
+                operation,
+                FailureClass::Transient,
+                "not sent: this replica does not lead any more",
+            ));
         }
-        let reply = self.exchange(request).await.map_err(|error| ApiError::transport(operation, Intent::Change, error))?;
+        let reply = self
+            .exchange(request)
+            .await
+            .map_err(|error| ApiError::transport(operation, Intent::Change, error))?;
         self.learn(&reply);
         if reply.status == StatusCode::UNAUTHORIZED {
             self.0.tokens.refused(&token).await;
@@ -168,7 +179,9 @@ impl Client {
         }
         self.0.budget.answered();
         let action: Action = object::<ActionWire>(&reply)
-            .map_err(|why| ApiError::garbled(operation, Intent::Change, &reply, &why, &[token.expose_secret()]))?
+            .map_err(|why| {
+                ApiError::garbled(operation, Intent::Change, &reply, &why, &[token.expose_secret()])
+            })?
             .into();
         self.saw_action(action.id);
         Ok((reply.status, Accepted { action }))
@@ -185,7 +198,9 @@ impl Client {
         let invalid = |why: String| ApiError::new(operation, FailureClass::Rejected, why);
         let mut url = self.0.root.clone();
         {
-            let mut path = url.path_segments_mut().map_err(|()| invalid("--itcare-url cannot have a path".to_owned()))?;
+            let mut path = url
+                .path_segments_mut()
+                .map_err(|()| invalid("--itcare-url cannot have a path".to_owned()))?;
             path.pop_if_empty();
             for segment in &target.segments {
                 // The URL standard drops some of these without a word, and with them a step of the path.
@@ -201,8 +216,10 @@ impl Client {
                 target.query.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect();
             url.set_query(Some(&pairs.join("&")));
         }
-        let mut bearer = http::HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| ApiError::new(operation, FailureClass::Unauthenticated, "the token cannot be sent"))?;
+        let mut bearer =
+            http::HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| {
+                ApiError::new(operation, FailureClass::Unauthenticated, "the token cannot be sent")
+            })?;
         bearer.set_sensitive(true);
         let builder = Request::builder()
             .method(method)

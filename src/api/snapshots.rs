@@ -16,7 +16,8 @@ impl Client {
     /// See [`ApiError::class`].
     pub async fn snapshot(&self, id: InstanceId, priority: Priority) -> Result<Option<Slot>, ApiError> {
         let target = slot(id);
-        let read = self.read("getSnapshot", &target, priority, |reply| wire::snapshot::slot(&reply.body)).await;
+        let read =
+            self.read("getSnapshot", &target, priority, |reply| wire::snapshot::slot(&reply.body)).await;
         match read {
             Err(error) if error.class() == FailureClass::Missing => Ok(None),
             read => read,
@@ -50,7 +51,12 @@ impl Client {
     ///
     /// # Errors
     /// See [`ApiError::class`].
-    pub async fn recover_snapshot(&self, id: InstanceId, permit: Permit, guard: &dyn SendGuard) -> Result<Accepted, ApiError> {
+    pub async fn recover_snapshot(
+        &self,
+        id: InstanceId,
+        permit: Permit,
+        guard: &dyn SendGuard,
+    ) -> Result<Accepted, ApiError> {
         self.change("recoverSnapshot", Method::PATCH, &slot(id), &Body::None, permit, guard).await
     }
 

@@ -196,7 +196,8 @@ impl Tokens {
             Ok((token, life)) => {
                 state.failed = None;
                 // A tenth of its life before the end, which covers a slow renewal.
-                let held = Held { token: token.clone(), renew_at: now + life.mul_f64(0.9), expires_at: now + life };
+                let held =
+                    Held { token: token.clone(), renew_at: now + life.mul_f64(0.9), expires_at: now + life };
                 state.held = Some(held);
                 Ok(token)
             }
@@ -214,8 +215,9 @@ impl Tokens {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let pair = format!("{}:{}", credentials.id, credentials.secret.expose_secret());
         let pair = BASE64.encode(pair);
-        let mut basic = http::HeaderValue::try_from(format!("Basic {pair}"))
-            .map_err(|_| ApiError::new(OPERATION, FailureClass::NoCredentials, "the credentials cannot be sent"))?;
+        let mut basic = http::HeaderValue::try_from(format!("Basic {pair}")).map_err(|_| {
+            ApiError::new(OPERATION, FailureClass::NoCredentials, "the credentials cannot be sent")
+        })?;
         basic.set_sensitive(true);
         let request = Request::builder()
             .method(Method::POST)
@@ -224,7 +226,9 @@ impl Tokens {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json")
             .body(Bytes::from(form))
-            .map_err(|error| ApiError::new(OPERATION, FailureClass::Rejected, format!("--itcare-token-url: {error}")))?;
+            .map_err(|error| {
+                ApiError::new(OPERATION, FailureClass::Rejected, format!("--itcare-token-url: {error}"))
+            })?;
         // A token request changes nothing that matters: it may be repeated like a read.
         let sent = tokio::time::timeout(self.timeout, self.transport.send(request, LIMITS)).await;
         let reply = sent
@@ -248,9 +252,12 @@ impl Tokens {
         // The reply holds a token, so nothing of it is shown.
         let TokenReply { access_token, expires_in } = object(&reply).map_err(|_| {
             let message = format!("HTTP {}: the reply holds no access_token", reply.status.as_u16());
-            self.at_endpoint(ApiError::new(OPERATION, FailureClass::Garbled, message).with_status(reply.status))
+            self.at_endpoint(
+                ApiError::new(OPERATION, FailureClass::Garbled, message).with_status(reply.status),
+            )
         })?;
-        let life = expires_in.0.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
+        let life =
+            expires_in.0.and_then(|seconds| u64::try_from(seconds).ok()).filter(|seconds| *seconds > 0);
         let life = life.map_or(UNKNOWN_LIFE, Duration::from_secs).min(LONGEST_LIFE);
         Ok((SecretString::from(access_token), life))
     }

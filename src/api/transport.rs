@@ -111,11 +111,7 @@ fn words(error: &(dyn StdError + Send + Sync + 'static)) -> String {
 pub trait Transport: Send + Sync + 'static {
     /// Sends the request at most once and reads the reply to its end, within the limits. Redirects are
     /// not followed: a token must not travel to another host.
-    fn send(
-        &self,
-        request: Request<Bytes>,
-        limits: Limits,
-    ) -> BoxFuture<'_, Result<Reply, TransportError>>;
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> BoxFuture<'_, Result<Reply, TransportError>>;
 }
 
 /// How [`HttpTransport`] is set.
@@ -192,11 +188,7 @@ impl HttpTransport {
 }
 
 impl Transport for HttpTransport {
-    fn send(
-        &self,
-        request: Request<Bytes>,
-        limits: Limits,
-    ) -> BoxFuture<'_, Result<Reply, TransportError>> {
+    fn send(&self, request: Request<Bytes>, limits: Limits) -> BoxFuture<'_, Result<Reply, TransportError>> {
         Box::pin(self.exchange(request, limits))
     }
 }

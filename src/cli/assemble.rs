@@ -115,7 +115,9 @@ async fn credentials(itcare: &api::Client, mut gate: Gate, health: &Health, stop
             let trouble = itcare.credentials_trouble();
             if trouble != told {
                 match &trouble {
-                    Some(why) => tracing::error!(why = %why, "no token for ITCare: nothing can be done there; trying again"),
+                    Some(why) => {
+                        tracing::error!(why = %why, "no token for ITCare: nothing can be done there; trying again")
+                    }
                     None => tracing::info!("ITCare accepts the credentials"),
                 }
                 health.note("itcare-credentials", trouble.clone());

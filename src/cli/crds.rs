@@ -11,7 +11,9 @@ pub fn print() -> anyhow::Result<()> {
     let text = crd::print::yaml().context("the definitions cannot be written as YAML")?;
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         // `crds | head` closes the pipe when it has seen enough.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write to standard output"),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -64,7 +64,9 @@ pub async fn cluster_id(client: &Client, health: &Health) -> anyhow::Result<Clus
             Ok(namespace) => {
                 let uid = namespace.metadata.uid.filter(|uid| !uid.is_empty());
                 health.ready("cluster");
-                return uid.map(ClusterId::new).context("namespace kube-system has no uid; give --cluster-id");
+                return uid
+                    .map(ClusterId::new)
+                    .context("namespace kube-system has no uid; give --cluster-id");
             }
             Err(kube::Error::Api(status)) if status.is_forbidden() => anyhow::bail!(
                 "namespace kube-system may not be read, so this cluster has no id: allow get on it, or give --cluster-id ({})",

@@ -66,14 +66,22 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
 }
 
 async fn listen(flag: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{flag} {address}: cannot listen there; choose another port"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{flag} {address}: cannot listen there; choose another port"))
 }
 
-async fn operator(config: Config, health: Health, metrics: &Metrics, stop: CancellationToken) -> anyhow::Result<()> {
+async fn operator(
+    config: Config,
+    health: Health,
+    metrics: &Metrics,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let clock = Clock::system();
     let chance = Chance::system();
     // A name alone is no identity: a container that is started again has the same one.
-    let identity = format!("{}_{}", config.identity.as_deref().unwrap_or("itcare-operator"), hex(chance.bytes()));
+    let identity =
+        format!("{}_{}", config.identity.as_deref().unwrap_or("itcare-operator"), hex(chance.bytes()));
     let lease_settings = config.lease.as_ref().map(|lease| lease::Settings {
         name: lease.name.clone(),
         identity: identity.clone(),
@@ -96,7 +104,8 @@ async fn operator(config: Config, health: Health, metrics: &Metrics, stop: Cance
     let (gate, election) = match lease_settings {
         None => (Gate::open(), None),
         Some(settings) => {
-            let namespace = config.lease.as_ref().and_then(|lease| lease.namespace.clone()).unwrap_or(clients.namespace);
+            let namespace =
+                config.lease.as_ref().and_then(|lease| lease.namespace.clone()).unwrap_or(clients.namespace);
             let api = Api::namespaced(clients.lease, &namespace);
             let (elector, gate) = lease::Elector::new(api, settings, clock.clone());
             // A task of its own: a long pass must not make a renewal late.
@@ -145,7 +154,8 @@ async fn operator(config: Config, health: Health, metrics: &Metrics, stop: Cance
 fn client(config: &Config, meter: &Meter, clock: &Clock) -> anyhow::Result<api::Client> {
     let extra_roots = match &config.ca_file {
         Some(path) => Some(
-            std::fs::read(path).with_context(|| format!("--itcare-ca-file {}: it cannot be read", path.display()))?,
+            std::fs::read(path)
+                .with_context(|| format!("--itcare-ca-file {}: it cannot be read", path.display()))?,
         ),
         None => None,
     };
@@ -166,7 +176,12 @@ fn client(config: &Config, meter: &Meter, clock: &Clock) -> anyhow::Result<api::
         timeout: config.timeout,
     };
     let observer = ApiMeter::new(meter.clone(), clock.clone());
-    Ok(api::Client::new(options, Arc::new(transport), Arc::new(FromSource(config.secret.clone())), Arc::new(observer)))
+    Ok(api::Client::new(
+        options,
+        Arc::new(transport),
+        Arc::new(FromSource(config.secret.clone())),
+        Arc::new(observer),
+    ))
 }
 
 fn hex(bytes: [u8; 8]) -> String {

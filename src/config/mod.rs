@@ -148,7 +148,11 @@ impl Config {
             return Err(invalid("--lease-duration", duration::print(lease_duration), message));
         }
         if !(itcare_rate.is_finite() && itcare_rate > 0.0) {
-            return Err(invalid("--itcare-rate", itcare_rate.to_string(), "it is calls per second, more than 0".to_owned()));
+            return Err(invalid(
+                "--itcare-rate",
+                itcare_rate.to_string(),
+                "it is calls per second, more than 0".to_owned(),
+            ));
         }
         if itcare_burst == 0 || page_size == 0 {
             let flag = if itcare_burst == 0 { "--itcare-burst" } else { "--page-size" };
@@ -203,7 +207,12 @@ fn checked_url(flag: &'static str, text: &str, allow_http: bool) -> Result<Url, 
         Err(error) => return refuse(format!("it is no URL ({error})")),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid(flag, "(hidden)".to_owned(), "it must not carry credentials; use --itcare-client-id and --itcare-client-secret-file".to_owned()));
+        return Err(invalid(
+            flag,
+            "(hidden)".to_owned(),
+            "it must not carry credentials; use --itcare-client-id and --itcare-client-secret-file"
+                .to_owned(),
+        ));
     }
     let loopback = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
@@ -225,8 +234,15 @@ fn services(all: &[String]) -> Result<Option<BTreeMap<String, BTreeSet<ServiceId
     }
     let mut allowed: BTreeMap<String, BTreeSet<ServiceId>> = BTreeMap::new();
     for entry in all {
-        let refuse = || invalid("--allow-services", entry.clone(), "write it as NAMESPACE=ID,ID with positive numbers".to_owned());
-        let (namespace, ids) = entry.split_once('=').filter(|(namespace, _)| !namespace.is_empty()).ok_or_else(refuse)?;
+        let refuse = || {
+            invalid(
+                "--allow-services",
+                entry.clone(),
+                "write it as NAMESPACE=ID,ID with positive numbers".to_owned(),
+            )
+        };
+        let (namespace, ids) =
+            entry.split_once('=').filter(|(namespace, _)| !namespace.is_empty()).ok_or_else(refuse)?;
         for id in ids.split(',') {
             let id: ServiceId = id.parse().map_err(|_| refuse())?;
             allowed.entry(namespace.to_owned()).or_default().insert(id);

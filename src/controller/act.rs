@@ -171,7 +171,8 @@ async fn patch_metadata<K: Subject>(
         return Ok(None);
     };
     let api: Api<Record<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
-    let parameters = PatchParams { field_manager: Some(crate::crd::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters =
+        PatchParams { field_manager: Some(crate::crd::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch(&key.name, &parameters, &Patch::Merge(patch)).await {
         Ok(record) => Ok(Some(record)),
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
@@ -217,7 +218,8 @@ async fn guarded_call<K: Subject>(
     let fence = context.itcare.fence();
     let attempt = AttemptId::from_bytes(context.chance.bytes());
     let mut ledger = guarded.ledger.next();
-    ledger.intent = Some(Intent { kind, attempt: attempt.clone(), fence, request: guarded.request, done: None });
+    ledger.intent =
+        Some(Intent { kind, attempt: attempt.clone(), fence, request: guarded.request, done: None });
     let Some(written) = write_ledger(context, &gathered.record, &ledger, true).await? else {
         return Ok(Acted::Lost);
     };
@@ -238,7 +240,11 @@ async fn guarded_call<K: Subject>(
 /// Takes back the intent of a call that was not sent. Whoever wrote the object in between (a user, most likely)
 /// did not touch the ledger, so it is tried on top of theirs. Failing costs time only: the intent is then
 /// resolved by looking.
-async fn clear_intent<K: Subject>(context: &Context, written: Arc<Record<K>>, ledger: &Ledger) -> Option<Ledger> {
+async fn clear_intent<K: Subject>(
+    context: &Context,
+    written: Arc<Record<K>>,
+    ledger: &Ledger,
+) -> Option<Ledger> {
     let mut cleared = ledger.next();
     cleared.intent = None;
     let mut on = written;
@@ -249,9 +255,12 @@ async fn clear_intent<K: Subject>(context: &Context, written: Arc<Record<K>>, le
                 return Some(cleared);
             }
             Ok(None) => {
-                let key = super::registry::key_of(on.metadata.namespace.as_deref(), on.metadata.name.as_deref())?;
+                let key =
+                    super::registry::key_of(on.metadata.namespace.as_deref(), on.metadata.name.as_deref())?;
                 let live = gather::get::<K>(context, &key).await.ok()??;
-                if live.metadata.uid != on.metadata.uid || live.annotation(LEDGER_ANNOTATION) != Some(&ledger.to_text()) {
+                if live.metadata.uid != on.metadata.uid
+                    || live.annotation(LEDGER_ANNOTATION) != Some(&ledger.to_text())
+                {
                     return None;
                 }
                 on = Arc::new(live);
@@ -268,11 +277,18 @@ fn ended(context: &Context, machine: Option<&Machine>) {
     }
 }
 
-fn outcome(context: &Context, kind: crate::model::OperationKind, result: Result<Action, ApiError>) -> Outcome {
+fn outcome(
+    context: &Context,
+    kind: crate::model::OperationKind,
+    result: Result<Action, ApiError>,
+) -> Outcome {
     match result {
         Ok(action) => {
             context.machines.replied(action.id);
-            context.machines.learn(action.process.as_deref().map(|process| (process, kind)), action.submitted_by.as_deref());
+            context.machines.learn(
+                action.process.as_deref().map(|process| (process, kind)),
+                action.submitted_by.as_deref(),
+            );
             context.meter.sent(kind, "accepted");
             Outcome::Accepted(action)
         }
@@ -355,7 +371,12 @@ fn create_body(spec: &ITCareInstanceSpec) -> CreateInstance {
         service_id: spec.service_id,
         region: spec.region.clone().unwrap_or_default(),
         platform: spec.platform.clone().unwrap_or_default(),
-        resource_id: spec.size.as_deref().and_then(|size| size.parse::<Size>().ok()).map(|size| size.to_string()).unwrap_or_default(),
+        resource_id: spec
+            .size
+            .as_deref()
+            .and_then(|size| size.parse::<Size>().ok())
+            .map(|size| size.to_string())
+            .unwrap_or_default(),
         area: spec.area.clone(),
         availability_zone: spec.availability_zone.clone(),
         network_id: spec.network_id,
@@ -368,15 +389,25 @@ fn create_body(spec: &ITCareInstanceSpec) -> CreateInstance {
         monitoring_enabled: monitoring.map(|wish| wish.enabled),
         monitoring_alerting: monitoring.and_then(|wish| wish.alerting),
         on_call_supervision: monitoring.and_then(|wish| wish.on_call),
-        no_monitoring_prod_reason: monitoring.filter(|wish| !wish.enabled).and_then(|wish| wish.disabled_reason.clone()),
+        no_monitoring_prod_reason: monitoring
+            .filter(|wish| !wish.enabled)
+            .and_then(|wish| wish.disabled_reason.clone()),
         backup_enabled: backup.map(|wish| wish.enabled),
         backup_off_site_enabled: backup.and_then(|wish| wish.off_site),
         server_backup_policy_id: backup.and_then(|wish| wish.server_policy_id.clone()),
         db_backup_policy_id: backup.and_then(|wish| wish.database_policy_id.clone()),
-        no_backup_prod_reason: backup.filter(|wish| !wish.enabled).and_then(|wish| wish.disabled_reason.clone()),
+        no_backup_prod_reason: backup
+            .filter(|wish| !wish.enabled)
+            .and_then(|wish| wish.disabled_reason.clone()),
         replication_enabled: replication.map(|wish| wish.enabled),
-        no_replication_prod_reason: replication.filter(|wish| !wish.enabled).and_then(|wish| wish.disabled_reason.clone()),
-        properties: spec.properties.iter().map(|property| (property.key.clone(), property.value.clone())).collect(),
+        no_replication_prod_reason: replication
+            .filter(|wish| !wish.enabled)
+            .and_then(|wish| wish.disabled_reason.clone()),
+        properties: spec
+            .properties
+            .iter()
+            .map(|property| (property.key.clone(), property.value.clone()))
+            .collect(),
         volumes: spec
             .volumes
             .iter()

@@ -13,10 +13,15 @@ use crate::api::{ActionFilter, InstanceFilter, Priority};
 use crate::crd::{LEDGER_ANNOTATION, RECONCILE_ANNOTATION, Record};
 use crate::decide::instance::ObjectFacts;
 use crate::decide::{Cloud, Look, Need};
-use crate::model::{Action, ActionId, Failure, FailureClass, HostName, Ledger, Listed, ObjectKey, Observed, ServiceId};
+use crate::model::{
+    Action, ActionId, Failure, FailureClass, HostName, Ledger, Listed, ObjectKey, Observed, ServiceId,
+};
 
 /// What the API server and this process know: no call is made.
-pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(Gathered<K>, Option<Machine>)> {
+pub fn start<K: Subject>(
+    context: &Context,
+    record: Arc<Record<K>>,
+) -> Option<(Gathered<K>, Option<Machine>)> {
     let key = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref())?;
     let uid = record.metadata.uid.clone().unwrap_or_default();
     let spec = record.spec.as_ref().ok()?.as_ref().clone();
@@ -34,13 +39,15 @@ pub fn start<K: Subject>(context: &Context, record: Arc<Record<K>>) -> Option<(G
         reconcile_requested: record.annotation(RECONCILE_ANNOTATION).map(str::to_owned),
     };
     let now = context.now();
-    let usable = ledger.as_ref().ok().and_then(Option::as_ref).filter(|ledger| ledger.object == key.to_string());
+    let usable =
+        ledger.as_ref().ok().and_then(Option::as_ref).filter(|ledger| ledger.object == key.to_string());
     let machine = K::machine(context, &key, &spec, usable);
     let mut memory = K::objects(context).memory(&key, &uid);
     let mut cloud = Cloud::default();
     let mut due = spread(&uid, context.settings.detail_interval);
     if let Some(machine) = &machine {
-        memory.effect_end = memory.effect_end.max(context.machines.effect_end(machine.service, &machine.name));
+        memory.effect_end =
+            memory.effect_end.max(context.machines.effect_end(machine.service, &machine.name));
         refresh(context, &mut cloud, machine, usable);
         if let Some(known) = machine.id.and_then(|id| context.machines.detail(id)) {
             due = known.at + context.settings.detail_interval;
@@ -89,7 +96,12 @@ fn refresh(context: &Context, cloud: &mut Cloud, machine: &Machine, ledger: Opti
 }
 
 /// Reads one fact into the view. A failure is kept there too: the decision says what it means.
-pub async fn read<K: Subject>(context: &Context, gathered: &mut Gathered<K>, machine: Option<&Machine>, need: Need) {
+pub async fn read<K: Subject>(
+    context: &Context,
+    gathered: &mut Gathered<K>,
+    machine: Option<&Machine>,
+    need: Need,
+) {
     let result = fetch(context, gathered, machine, &need).await;
     if let Err(failure) = result {
         gathered.cloud.failures.push((need, failure));
@@ -276,7 +288,9 @@ pub async fn get<K: Subject>(context: &Context, key: &ObjectKey) -> Result<Optio
 /// One that was only found by looking teaches nothing.
 fn learn<K: Subject>(context: &Context, gathered: &Gathered<K>) {
     let Some(operation) = K::followed(&gathered.status) else { return };
-    let Some(id) = operation.action_id.filter(|id| context.machines.is_replied(ActionId::new(*id))) else { return };
+    let Some(id) = operation.action_id.filter(|id| context.machines.is_replied(ActionId::new(*id))) else {
+        return;
+    };
     let read = gathered.cloud.action.as_ref().and_then(|(_, action)| action.as_ref().value());
     let running = gathered.cloud.running.as_ref().value().into_iter().flatten();
     if let Some(action) = read.into_iter().chain(running).find(|action| action.id.get() == id) {
@@ -284,4 +298,3 @@ fn learn<K: Subject>(context: &Context, gathered: &Gathered<K>) {
         context.machines.learn(process, action.submitted_by.as_deref());
     }
 }
-

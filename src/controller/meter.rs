@@ -89,10 +89,26 @@ impl Meter {
             let registry = registry.sub_registry_with_prefix("itcare_operator");
             registry.register("reconciles", "Passes, by controller and result", inner.passes.clone());
             registry.register("reconcile_seconds", "Duration of a pass", inner.pass_seconds.clone());
-            registry.register("api_requests", "Calls to ITCare, by operation and outcome", inner.requests.clone());
-            registry.register("api_request_seconds", "Duration of a call to ITCare", inner.request_seconds.clone());
-            registry.register("operations", "Changes sent to ITCare, by operation and outcome", inner.sent.clone());
-            registry.register("transitions", "Changes of the Ready condition, by new reason", inner.reasons.clone());
+            registry.register(
+                "api_requests",
+                "Calls to ITCare, by operation and outcome",
+                inner.requests.clone(),
+            );
+            registry.register(
+                "api_request_seconds",
+                "Duration of a call to ITCare",
+                inner.request_seconds.clone(),
+            );
+            registry.register(
+                "operations",
+                "Changes sent to ITCare, by operation and outcome",
+                inner.sent.clone(),
+            );
+            registry.register(
+                "transitions",
+                "Changes of the Ready condition, by new reason",
+                inner.reasons.clone(),
+            );
             registry.register("writes", "Writes to the Kubernetes API server", inner.writes.clone());
             registry.register("token_requests", "Token requests, by outcome", inner.tokens.clone());
             registry.register("throttled", "Times that ITCare asked to slow down", inner.throttled.clone());
@@ -148,7 +164,13 @@ impl ApiMeter {
 }
 
 impl Observer for ApiMeter {
-    fn request(&self, operation: &'static str, _status: Option<u16>, class: Option<FailureClass>, elapsed: Duration) {
+    fn request(
+        &self,
+        operation: &'static str,
+        _status: Option<u16>,
+        class: Option<FailureClass>,
+        elapsed: Duration,
+    ) {
         let outcome = class.map_or("ok", FailureClass::as_str);
         self.meter.0.requests.get_or_create(&RequestLabels { operation, outcome }).inc();
         self.meter.0.request_seconds.observe(elapsed.as_secs_f64());

@@ -38,7 +38,10 @@ impl PassError {
 ///
 /// # Errors
 /// When the API server fails; the runtime asks [`retry`] when to try again.
-pub async fn reconcile<K: Subject>(cached: Arc<Record<K>>, context: Arc<Context>) -> Result<Action, PassError> {
+pub async fn reconcile<K: Subject>(
+    cached: Arc<Record<K>>,
+    context: Arc<Context>,
+) -> Result<Action, PassError> {
     let Some(key) = key_of(cached.metadata.namespace.as_deref(), cached.metadata.name.as_deref()) else {
         return Ok(Action::await_change());
     };
@@ -47,7 +50,9 @@ pub async fn reconcile<K: Subject>(cached: Arc<Record<K>>, context: Arc<Context>
     }
     let uid = cached.metadata.uid.clone().unwrap_or_default();
     let newest = K::objects(&context).newest(&key, Arc::clone(&cached));
-    if let Some(rest) = K::objects(&context).resting(&key, &uid, basis(&newest, newest.status_text()), context.now().mono) {
+    if let Some(rest) =
+        K::objects(&context).resting(&key, &uid, basis(&newest, newest.status_text()), context.now().mono)
+    {
         return Ok(rest.map_or_else(Action::await_change, Action::requeue));
     }
     let _slot = tokio::select! {
@@ -119,7 +124,11 @@ pub fn retry<K: Subject>(record: Arc<Record<K>>, error: &PassError, context: Arc
     Action::requeue(context.chance.jitter(crate::decide::retry::backoff(failures)))
 }
 
-async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record<K>>) -> Result<Ended, kube::Error> {
+async fn pass<K: Subject>(
+    context: &Context,
+    key: &ObjectKey,
+    cached: Arc<Record<K>>,
+) -> Result<Ended, kube::Error> {
     let newest = K::objects(context).newest(key, Arc::clone(&cached));
     if let Err(why) = &newest.spec {
         return undecodable(context, key, &newest, why).await;
@@ -162,7 +171,7 @@ async fn pass<K: Subject>(context: &Context, key: &ObjectKey, cached: Arc<Record
         Acted::Tried(tried) => {
             let (outcome, ledger) = *tried;
             gathered.memory = decision.memory.clone();
-            K::after(&gathered, &decision.step, &outcome, ledger, context.now())
+            K::after(&gathered, &decision, &outcome, ledger, context.now())
         }
         Acted::Lost => {
             K::objects(context).remember(key, &gathered.object.uid, decision.memory);
@@ -237,10 +246,11 @@ async fn undecodable<K: Subject>(
 ) -> Result<Ended, kube::Error> {
     let old = record.status();
     let generation = record.metadata.generation.unwrap_or_default();
-    let message = format!("spec cannot be decoded: {why}; correct the field, or apply the CRDs of this operator's version");
+    let message = format!(
+        "spec cannot be decoded: {why}; correct the field, or apply the CRDs of this operator's version"
+    );
     let verdict = Verdict::Stalled(Reason::InvalidSpec, message);
-    let conditions =
-        conditions::build(K::conditions(&old), &verdict, &[], generation, context.now().wall);
+    let conditions = conditions::build(K::conditions(&old), &verdict, &[], generation, context.now().wall);
     let status = K::undecodable(&old, conditions, generation);
     if status != old {
         let body = serde_json::json!({

@@ -40,7 +40,11 @@ pub async fn status<K: Subject>(
             Ok(())
         }
         // Gone, or replaced by another object of that name: nothing to tell.
-        Err(kube::Error::Api(error)) if error.is_not_found() || error.code == 422 && error.message.contains("uid") => Ok(()),
+        Err(kube::Error::Api(error))
+            if error.is_not_found() || error.code == 422 && error.message.contains("uid") =>
+        {
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }
@@ -58,7 +62,9 @@ pub fn controller<K: Subject>() -> &'static str {
 pub async fn tell<K: Subject>(context: &Context, gathered: &Gathered<K>, decision: &Decision<K::Status>) {
     let reference = gathered.record.object_ref(&());
     let mut events: Vec<(bool, Reason, String)> = Vec::new();
-    if let Some((warning, reason, message)) = transition(K::conditions(&gathered.status), K::conditions(&decision.status)) {
+    if let Some((warning, reason, message)) =
+        transition(K::conditions(&gathered.status), K::conditions(&decision.status))
+    {
         context.meter.transition(controller::<K>(), reason);
         tracing::info!(reason = reason.as_str(), message = %message, "transition");
         events.push((warning, reason, message));

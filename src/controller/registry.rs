@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use crate::crd::instance::ManagementPolicy;
 use crate::crd::{ITCareInstance, ITCareSnapshot, LEDGER_ANNOTATION, Record};
 use crate::decide::instance::{Claim, SnapshotFacts};
-use crate::model::{ClusterId, HostName, InstanceId, Ledger, ObjectKey, OperationKind, ServiceId, SnapshotId};
+use crate::model::{
+    ClusterId, HostName, InstanceId, Ledger, ObjectKey, OperationKind, ServiceId, SnapshotId,
+};
 
 /// The index; cheap to clone.
 #[derive(Clone)]
@@ -127,7 +129,9 @@ impl Registry {
         let ledger = self.ledger(&key, record.annotation(LEDGER_ANNOTATION), status.ledger.as_deref());
         let uid = record.metadata.uid.clone().unwrap_or_default();
         let version = Version(record.version());
-        let Ok(spec) = &record.spec else { return self.undecodable_instance(&key, &uid, version, ledger.as_ref()) };
+        let Ok(spec) = &record.spec else {
+            return self.undecodable_instance(&key, &uid, version, ledger.as_ref());
+        };
         let deletes = |kind: Option<OperationKind>| kind == Some(OperationKind::Delete);
         let entry = Instance {
             uid,
@@ -160,7 +164,13 @@ impl Registry {
 
     /// An instance object whose spec cannot be decoded keeps its claim: a CRD that was changed must not hand its
     /// VM to somebody else.
-    fn undecodable_instance(&self, key: &ObjectKey, uid: &str, version: Version, ledger: Option<&Ledger>) -> Affected {
+    fn undecodable_instance(
+        &self,
+        key: &ObjectKey,
+        uid: &str,
+        version: Version,
+        ledger: Option<&Ledger>,
+    ) -> Affected {
         self.with(|state| {
             if let Some(known) = state.instances.get_mut(key).filter(|known| known.uid == uid) {
                 if version.is_older_than(known.version) {
@@ -275,8 +285,13 @@ impl Registry {
             let rivals = |id: &InstanceId| {
                 let others = state.by_id.get(id).into_iter().flatten();
                 // Observe neither holds nor needs a claim.
-                let manages = |other: &&ObjectKey| state.instances.get(*other).is_some_and(|entry| !entry.observes);
-                others.filter(manages).filter(|other| *other != key).map(|other| (*id, other.clone())).collect::<Vec<_>>()
+                let manages =
+                    |other: &&ObjectKey| state.instances.get(*other).is_some_and(|entry| !entry.observes);
+                others
+                    .filter(manages)
+                    .filter(|other| *other != key)
+                    .map(|other| (*id, other.clone()))
+                    .collect::<Vec<_>>()
             };
             ids.iter().flat_map(rivals).collect()
         })
@@ -288,10 +303,17 @@ impl Registry {
         self.with(|state| {
             // By reference, and by VM: it may have come to be managed under another object's name.
             let vm = state.instances.get(key).and_then(|entry| entry.recorded);
-            let same_vm = state.snapshots.iter().filter(|(_, entry)| vm.is_some() && entry.vm == vm).map(|(other, _)| other);
-            let keys: BTreeSet<&ObjectKey> = state.by_instance.get(key).into_iter().flatten().chain(same_vm).collect();
+            let same_vm = state
+                .snapshots
+                .iter()
+                .filter(|(_, entry)| vm.is_some() && entry.vm == vm)
+                .map(|(other, _)| other);
+            let keys: BTreeSet<&ObjectKey> =
+                state.by_instance.get(key).into_iter().flatten().chain(same_vm).collect();
             let mut facts = SnapshotFacts::default();
-            for (other, snapshot) in keys.into_iter().filter_map(|other| state.snapshots.get(other).map(|entry| (other, entry))) {
+            for (other, snapshot) in
+                keys.into_iter().filter_map(|other| state.snapshots.get(other).map(|entry| (other, entry)))
+            {
                 if snapshot.intent && facts.intent.is_none() {
                     facts.intent = Some(other.name.clone());
                 }
@@ -305,13 +327,20 @@ impl Registry {
 
     /// Another snapshot of the same VM whose call may be in flight.
     #[must_use]
-    pub fn sibling_intent(&self, key: &ObjectKey, instance: &ObjectKey, vm: Option<InstanceId>) -> Option<String> {
+    pub fn sibling_intent(
+        &self,
+        key: &ObjectKey,
+        instance: &ObjectKey,
+        vm: Option<InstanceId>,
+    ) -> Option<String> {
         self.with(|state| {
             state
                 .snapshots
                 .iter()
                 .filter(|(other, entry)| {
-                    *other != key && entry.intent && (entry.instance == *instance || (vm.is_some() && entry.vm == vm))
+                    *other != key
+                        && entry.intent
+                        && (entry.instance == *instance || (vm.is_some() && entry.vm == vm))
                 })
                 .map(|(other, _)| other.name.clone())
                 .min()
@@ -394,7 +423,10 @@ impl Registry {
 }
 
 /// Smaller wins: a recorded id, then a standing intent, then age.
-fn rank<'a>(entry: &'a Instance, key: &'a ObjectKey) -> (bool, bool, Option<Timestamp>, &'a str, &'a ObjectKey) {
+fn rank<'a>(
+    entry: &'a Instance,
+    key: &'a ObjectKey,
+) -> (bool, bool, Option<Timestamp>, &'a str, &'a ObjectKey) {
     (entry.recorded.is_none(), !entry.intent, entry.created, &entry.uid, key)
 }
 
@@ -442,10 +474,13 @@ impl State {
     /// Rivals for name and id, and the snapshots of this object.
     fn affected_by(&self, key: &ObjectKey) -> Affected {
         let snapshots = self.by_instance.get(key).into_iter().flatten().cloned().collect();
-        let Some(entry) = self.instances.get(key) else { return Affected { instances: Vec::new(), snapshots } };
+        let Some(entry) = self.instances.get(key) else {
+            return Affected { instances: Vec::new(), snapshots };
+        };
         let named = self.by_name.get(&(entry.service, entry.name.folded())).into_iter().flatten();
         let recorded = entry.recorded.and_then(|id| self.by_id.get(&id)).into_iter().flatten();
-        let rivals: BTreeSet<ObjectKey> = named.chain(recorded).filter(|other| *other != key).cloned().collect();
+        let rivals: BTreeSet<ObjectKey> =
+            named.chain(recorded).filter(|other| *other != key).cloned().collect();
         Affected { instances: rivals.into_iter().collect(), snapshots }
     }
 

@@ -38,8 +38,22 @@ pub async fn run(
     let (snapshot_store, snapshot_events) = cache::<ITCareSnapshot>(&context, &watches, &namespaces, &health);
     let passes = async {
         tokio::join!(
-            drive::<ITCareInstance>(&context, instance_store.clone(), instance_events, instances, &synced, &stop),
-            drive::<ITCareSnapshot>(&context, snapshot_store.clone(), snapshot_events, snapshots, &synced, &stop),
+            drive::<ITCareInstance>(
+                &context,
+                instance_store.clone(),
+                instance_events,
+                instances,
+                &synced,
+                &stop
+            ),
+            drive::<ITCareSnapshot>(
+                &context,
+                snapshot_store.clone(),
+                snapshot_events,
+                snapshots,
+                &synced,
+                &stop
+            ),
         )
     };
     let sync = async {
@@ -48,7 +62,11 @@ pub async fn run(
         context.inventory.set_in_use(context.registry.in_use());
         health.ready("caches");
         synced.cancel();
-        tracing::info!(instances = instance_store.len(), snapshots = snapshot_store.len(), "caches are synced");
+        tracing::info!(
+            instances = instance_store.len(),
+            snapshots = snapshot_store.len(),
+            "caches are synced"
+        );
         std::future::pending::<()>().await;
     };
     tokio::select! {

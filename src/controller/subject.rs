@@ -10,8 +10,10 @@ use super::registry::{Affected, key_of};
 use crate::crd::{ITCareInstance, ITCareSnapshot, Kind, Record};
 use crate::decide::instance::{self, ObjectFacts, View};
 use crate::decide::snapshot::{self, InstanceFacts, SnapshotView};
-use crate::decide::{Cloud, Decision, Memory, Outcome, Site, Step};
-use crate::model::{ActionId, HostName, InstanceId, Ledger, LedgerError, Moment, ObjectKey, OperationKind, ServiceId};
+use crate::decide::{Cloud, Decision, Memory, Outcome, Site};
+use crate::model::{
+    ActionId, HostName, InstanceId, Ledger, LedgerError, Moment, ObjectKey, OperationKind, ServiceId,
+};
 
 /// What a pass knows of its object, whatever its kind.
 pub struct Gathered<K: Subject> {
@@ -60,15 +62,26 @@ pub trait Subject: Kind + Sized {
     /// Its memory.
     fn objects(context: &Context) -> &Objects<Self>;
     /// The VM that it is about; `None` when it cannot be known.
-    fn machine(context: &Context, key: &ObjectKey, spec: &Self::Spec, ledger: Option<&Ledger>) -> Option<Machine>;
+    fn machine(
+        context: &Context,
+        key: &ObjectKey,
+        spec: &Self::Spec,
+        ledger: Option<&Ledger>,
+    ) -> Option<Machine>;
     /// Asks the registry.
-    fn more(context: &Context, key: &ObjectKey, spec: &Self::Spec, machine: Option<&Machine>, cloud: &Cloud) -> Self::More;
+    fn more(
+        context: &Context,
+        key: &ObjectKey,
+        spec: &Self::Spec,
+        machine: Option<&Machine>,
+        cloud: &Cloud,
+    ) -> Self::More;
     /// The decision.
     fn decide(gathered: &Gathered<Self>, now: Moment) -> Decision<Self::Status>;
     /// What follows from the outcome of an effect.
     fn after(
         gathered: &Gathered<Self>,
-        step: &Step,
+        decided: &Decision<Self::Status>,
         outcome: &Outcome,
         ledger: Option<Ledger>,
         now: Moment,
@@ -90,7 +103,11 @@ pub trait Subject: Kind + Sized {
     /// An operation ended in this pass.
     fn operation_ended(context: &Context, gathered: &Gathered<Self>, machine: Option<&Machine>);
     /// The status of an object whose spec cannot be decoded.
-    fn undecodable(status: &Self::Status, conditions: Vec<crate::crd::Condition>, generation: i64) -> Self::Status;
+    fn undecodable(
+        status: &Self::Status,
+        conditions: Vec<crate::crd::Condition>,
+        generation: i64,
+    ) -> Self::Status;
 }
 
 /// What the instance needs from the registry.
@@ -118,10 +135,17 @@ impl Subject for ITCareInstance {
         })
     }
 
-    fn more(context: &Context, key: &ObjectKey, spec: &Self::Spec, machine: Option<&Machine>, cloud: &Cloud) -> InstanceMore {
+    fn more(
+        context: &Context,
+        key: &ObjectKey,
+        spec: &Self::Spec,
+        machine: Option<&Machine>,
+        cloud: &Cloud,
+    ) -> InstanceMore {
         let named = cloud.named.as_ref().value().into_iter().flatten().map(|item| item.id);
         let looked = cloud.look.iter().flat_map(|look| &look.instances).map(|item| item.id);
-        let ids: Vec<InstanceId> = named.chain(looked).chain(machine.and_then(|machine| machine.id)).collect();
+        let ids: Vec<InstanceId> =
+            named.chain(looked).chain(machine.and_then(|machine| machine.id)).collect();
         InstanceMore {
             claim: context.registry.claim(key),
             recorded_elsewhere: context.registry.recorded_elsewhere(key, &ids),
@@ -136,12 +160,14 @@ impl Subject for ITCareInstance {
 
     fn after(
         gathered: &Gathered<Self>,
-        step: &Step,
+        decided: &Decision<Self::Status>,
         outcome: &Outcome,
         ledger: Option<Ledger>,
         now: Moment,
     ) -> Decision<Self::Status> {
-        instance::after(&view(gathered, now), step, outcome, ledger, now)
+        // What the decision noted of the VM stays noted.
+        let view = View { status: &decided.status, ..view(gathered, now) };
+        instance::after(&view, &decided.step, outcome, ledger, now)
     }
 
     fn ledger_copy(status: &Self::Status) -> Option<&str> {
@@ -187,7 +213,11 @@ impl Subject for ITCareInstance {
         }
     }
 
-    fn undecodable(status: &Self::Status, conditions: Vec<crate::crd::Condition>, generation: i64) -> Self::Status {
+    fn undecodable(
+        status: &Self::Status,
+        conditions: Vec<crate::crd::Condition>,
+        generation: i64,
+    ) -> Self::Status {
         Self::Status { conditions, observed_generation: Some(generation), ..status.clone() }
     }
 }
@@ -227,7 +257,12 @@ impl Subject for ITCareSnapshot {
         &context.snapshots
     }
 
-    fn machine(context: &Context, key: &ObjectKey, spec: &Self::Spec, ledger: Option<&Ledger>) -> Option<Machine> {
+    fn machine(
+        context: &Context,
+        key: &ObjectKey,
+        spec: &Self::Spec,
+        ledger: Option<&Ledger>,
+    ) -> Option<Machine> {
         let recorded = ledger.and_then(|ledger| {
             Some(Machine { name: ledger.name.clone()?, service: ledger.service?, id: ledger.instance })
         });
@@ -238,7 +273,13 @@ impl Subject for ITCareSnapshot {
         })
     }
 
-    fn more(context: &Context, key: &ObjectKey, spec: &Self::Spec, machine: Option<&Machine>, _: &Cloud) -> SnapshotMore {
+    fn more(
+        context: &Context,
+        key: &ObjectKey,
+        spec: &Self::Spec,
+        machine: Option<&Machine>,
+        _: &Cloud,
+    ) -> SnapshotMore {
         let instance = ObjectKey::new(key.namespace.clone(), spec.instance_ref.name.clone());
         let standing = context.registry.instance_standing(&instance).map(|standing| InstanceFacts {
             id: standing.id,
@@ -246,7 +287,8 @@ impl Subject for ITCareSnapshot {
             service: standing.service,
             refuses: standing.refuses.or_else(|| {
                 let allowed = context.allows(&key.namespace, standing.service);
-                (!allowed).then(|| format!("namespace {} may not use service {}", key.namespace, standing.service))
+                (!allowed)
+                    .then(|| format!("namespace {} may not use service {}", key.namespace, standing.service))
             }),
             intent: standing.intent,
             operating: standing.operating,
@@ -254,7 +296,11 @@ impl Subject for ITCareSnapshot {
         SnapshotMore {
             instance: standing,
             service_allowed: machine.is_none_or(|machine| context.allows(&key.namespace, machine.service)),
-            sibling_intent: context.registry.sibling_intent(key, &instance, machine.and_then(|machine| machine.id)),
+            sibling_intent: context.registry.sibling_intent(
+                key,
+                &instance,
+                machine.and_then(|machine| machine.id),
+            ),
             slot_timeout: crate::crd::snapshot::slot_timeout(spec),
         }
     }
@@ -265,12 +311,13 @@ impl Subject for ITCareSnapshot {
 
     fn after(
         gathered: &Gathered<Self>,
-        step: &Step,
+        decided: &Decision<Self::Status>,
         outcome: &Outcome,
         ledger: Option<Ledger>,
         now: Moment,
     ) -> Decision<Self::Status> {
-        snapshot::after(&snapshot_view(gathered, now), step, outcome, ledger, now)
+        let view = SnapshotView { status: &decided.status, ..snapshot_view(gathered, now) };
+        snapshot::after(&view, &decided.step, outcome, ledger, now)
     }
 
     fn ledger_copy(status: &Self::Status) -> Option<&str> {
@@ -316,7 +363,11 @@ impl Subject for ITCareSnapshot {
         }
     }
 
-    fn undecodable(status: &Self::Status, conditions: Vec<crate::crd::Condition>, generation: i64) -> Self::Status {
+    fn undecodable(
+        status: &Self::Status,
+        conditions: Vec<crate::crd::Condition>,
+        generation: i64,
+    ) -> Self::Status {
         Self::Status { conditions, observed_generation: Some(generation), ..status.clone() }
     }
 }

@@ -27,7 +27,8 @@ pub fn watch<K: Kind>(client: &kube::Client, namespaces: &[String]) -> Events<K>
         [] => one(Api::<Record<K>>::all(client.clone())),
         [only] => one(Api::<Record<K>>::namespaced(client.clone(), only)),
         several => {
-            let streams = several.iter().map(|namespace| one(Api::<Record<K>>::namespaced(client.clone(), namespace)));
+            let streams =
+                several.iter().map(|namespace| one(Api::<Record<K>>::namespaced(client.clone(), namespace)));
             join(streams.collect())
         }
     }
@@ -145,7 +146,11 @@ impl<K: Kind> Join<K> {
         }
     }
 
-    fn delete(&mut self, whole: bool, mut gone: Vec<watcher::Event<Record<K>>>) -> Vec<watcher::Event<Record<K>>> {
+    fn delete(
+        &mut self,
+        whole: bool,
+        mut gone: Vec<watcher::Event<Record<K>>>,
+    ) -> Vec<watcher::Event<Record<K>>> {
         if whole {
             return gone;
         }
@@ -157,7 +162,8 @@ impl<K: Kind> Join<K> {
 fn join<K: Kind>(streams: Vec<Events<K>>) -> Events<K> {
     let parts = streams.iter().map(|_| Part::default()).collect();
     let mut joined = Join { parts, begun: false, held: Vec::new() };
-    let tagged = streams.into_iter().enumerate().map(|(index, stream)| stream.map(move |event| (index, event)));
+    let tagged =
+        streams.into_iter().enumerate().map(|(index, stream)| stream.map(move |event| (index, event)));
     futures::stream::select_all(tagged)
         .flat_map(move |(index, event)| {
             let events = match event {

@@ -1,7 +1,5 @@
 //! `ITCareInstance.spec`: a virtual machine as a user asks for it.
 
-#![expect(clippy::duplicated_attributes, reason = "each printer column repeats the names of its parts")]
-
 use jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

@@ -63,7 +63,8 @@ fn simplify(schema: &mut Value) {
             }
             for key in ["minimum", "maximum"] {
                 // 1.0 is how the generator writes 1; the API server stores 1, and a diff would never end.
-                if let Some(whole) = map.get(key).and_then(Value::as_f64).filter(|value| value.fract() == 0.0) {
+                if let Some(whole) = map.get(key).and_then(Value::as_f64).filter(|value| value.fract() == 0.0)
+                {
                     #[expect(clippy::cast_possible_truncation, reason = "bounds are small whole numbers")]
                     map.insert(key.to_owned(), json!(whole as i64));
                 }

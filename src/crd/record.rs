@@ -17,11 +17,25 @@ use super::{FINALIZER, LEDGER_ANNOTATION, RECONCILE_ANNOTATION};
 
 /// One of our two kinds.
 pub trait Kind:
-    Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + std::fmt::Debug + Send + Sync + 'static {
+    Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + Send
+    + Sync
+    + 'static
+{
     /// Its spec.
     type Spec: DeserializeOwned + Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static;
     /// Its status.
-    type Status: DeserializeOwned + serde::Serialize + Clone + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static;
+    type Status: DeserializeOwned
+        + serde::Serialize
+        + Clone
+        + Default
+        + PartialEq
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static;
 }
 
 impl Kind for super::ITCareInstance {

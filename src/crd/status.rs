@@ -377,11 +377,33 @@ pub struct Receipt {
     pub action_id: Option<i64>,
     /// When we learned so.
     pub finished_at: Timestamp,
+    /// Actions of earlier requests, the newest last: none of them is a later one's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub earlier_action_ids: Vec<i64>,
     /// Words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub message: Option<String>,
 }
+
+impl Receipt {
+    /// The actions of this request and of those before it.
+    pub fn action_ids(&self) -> impl Iterator<Item = i64> + '_ {
+        self.earlier_action_ids.iter().copied().chain(self.action_id)
+    }
+
+    /// What the next receipt remembers of this one.
+    #[must_use]
+    pub fn remembered(before: Option<&Self>) -> Vec<i64> {
+        let mut ids: Vec<i64> = before.into_iter().flat_map(Self::action_ids).collect();
+        ids.drain(..ids.len().saturating_sub(EARLIER_ACTIONS));
+        ids
+    }
+}
+
+/// Requests come at most every few minutes; actions older than ten minutes no longer matter.
+const EARLIER_ACTIONS: usize = 8;
 
 /// A field that differs from the spec and is left so.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]

@@ -41,9 +41,10 @@ impl Site {
     /// The kind that a process word is known to stand for.
     #[must_use]
     pub fn kind_of(&self, process: &str) -> Option<OperationKind> {
-        self.processes.get(process).copied().or_else(|| {
-            OperationKind::ALL.into_iter().find(|kind| kind.known_process() == Some(process))
-        })
+        self.processes
+            .get(process)
+            .copied()
+            .or_else(|| OperationKind::ALL.into_iter().find(|kind| kind.known_process() == Some(process)))
     }
 }
 

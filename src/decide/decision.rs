@@ -9,7 +9,8 @@ use crate::crd::Reason;
 use crate::crd::instance::ITCareInstanceSpec;
 use crate::crd::status::LastOperation;
 use crate::model::{
-    Action, ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, OperationKind, OperationResult, ServiceId, Size, SnapshotId,
+    Action, ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, OperationKind, OperationResult,
+    ServiceId, Size, SnapshotId,
 };
 
 /// What follows from a view.
@@ -301,7 +302,11 @@ impl Memory {
 
     /// The last operation of that kind, as far as status and memory know.
     #[must_use]
-    pub fn last<'a>(&'a self, status: Option<&'a LastOperation>, kind: OperationKind) -> Option<&'a LastOperation> {
+    pub fn last<'a>(
+        &'a self,
+        status: Option<&'a LastOperation>,
+        kind: OperationKind,
+    ) -> Option<&'a LastOperation> {
         status.filter(|last| last.kind == kind).or_else(|| self.trouble.get(&kind))
     }
 

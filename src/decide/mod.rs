@@ -29,6 +29,4 @@ pub mod snapshot;
 
 pub use cloud::{Cloud, Look, Site};
 pub use conditions::Verdict;
-pub use decision::{
-    Call, CreateRequest, Decision, Guarded, Memory, Need, Note, Outcome, Step, Wake,
-};
+pub use decision::{Call, CreateRequest, Decision, Guarded, Memory, Need, Note, Outcome, Step, Wake};

@@ -25,7 +25,9 @@ const GRACE_MISSING: Duration = Duration::from_secs(30);
 /// The wait after `failures` failures in a row: 2 s doubling to 5 min. The shell adds the jitter.
 #[must_use]
 pub fn backoff(failures: u32) -> Duration {
-    Duration::from_secs(2).saturating_mul(1 << failures.saturating_sub(1).min(8)).min(Duration::from_secs(300))
+    Duration::from_secs(2)
+        .saturating_mul(1 << failures.saturating_sub(1).min(8))
+        .min(Duration::from_secs(300))
 }
 
 /// What a failure that executed nothing means for the object, after `failures` of them in a row over `since`,
@@ -35,7 +37,10 @@ pub fn blocked(failure: &Failure, failures: u32, since: Duration, doing: &str) -
     let wait = backoff(failures.max(1));
     let working = |reason, message: String| Verdict::Working { reason, message, known: true };
     match failure.class {
-        FailureClass::Transient | FailureClass::Garbled | FailureClass::Missing | FailureClass::Ambiguous(_) => (
+        FailureClass::Transient
+        | FailureClass::Garbled
+        | FailureClass::Missing
+        | FailureClass::Ambiguous(_) => (
             working(Reason::ProgressingWithRetry, format!("{doing}: {}; trying again", failure.message)),
             wait,
         ),
@@ -127,7 +132,9 @@ pub fn failed(
     now: Timestamp,
 ) -> LastOperation {
     // A status write that failed makes us see the same end again.
-    if let Some(same) = last.filter(|last| last.kind == kind && last.action_id.is_some() && last.action_id == action_id) {
+    if let Some(same) =
+        last.filter(|last| last.kind == kind && last.action_id.is_some() && last.action_id == action_id)
+    {
         return same.clone();
     }
     let before = last

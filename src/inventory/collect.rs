@@ -12,7 +12,8 @@ impl Inventory {
     /// Lists these services: those that are known to answer share one call, each other one is asked alone.
     pub(super) async fn collect_lists(&self, wanted: BTreeSet<ServiceId>, background: bool) {
         let joined = self.with(|state| state.joined.clone());
-        let (shared, mut alone): (BTreeSet<_>, BTreeSet<_>) = wanted.into_iter().partition(|id| joined.contains(id));
+        let (shared, mut alone): (BTreeSet<_>, BTreeSet<_>) =
+            wanted.into_iter().partition(|id| joined.contains(id));
         let priority = if background { Priority::Background } else { Priority::User };
         if !shared.is_empty() {
             let at = self.0.clock.now().mono;
@@ -86,7 +87,8 @@ impl Inventory {
 
     fn store_lists(&self, at: Duration, services: &BTreeSet<ServiceId>, items: Vec<Listed>) {
         let lone = (services.len() == 1).then(|| services.first().copied()).flatten();
-        let mut parts: BTreeMap<ServiceId, Vec<Listed>> = services.iter().map(|id| (*id, Vec::new())).collect();
+        let mut parts: BTreeMap<ServiceId, Vec<Listed>> =
+            services.iter().map(|id| (*id, Vec::new())).collect();
         for mut item in items {
             item.service = item.service.or(lone);
             if let Some(part) = item.service.and_then(|service| parts.get_mut(&service)) {
@@ -163,7 +165,9 @@ impl Inventory {
 fn splits(class: FailureClass) -> bool {
     match class {
         // One item that cannot be read makes its whole page so: the others must not go blind for it.
-        FailureClass::Rejected | FailureClass::Forbidden | FailureClass::Missing | FailureClass::Garbled => true,
+        FailureClass::Rejected | FailureClass::Forbidden | FailureClass::Missing | FailureClass::Garbled => {
+            true
+        }
         FailureClass::Transient
         | FailureClass::Throttled(_)
         | FailureClass::Ambiguous(_)
@@ -173,7 +177,11 @@ fn splits(class: FailureClass) -> bool {
 }
 
 /// How many recorded ids were there before (or should be, in a first list) and are not any more.
-fn vanished(view: &ServiceView, before: Option<&ServiceView>, recorded: Option<&BTreeSet<InstanceId>>) -> usize {
+fn vanished(
+    view: &ServiceView,
+    before: Option<&ServiceView>,
+    recorded: Option<&BTreeSet<InstanceId>>,
+) -> usize {
     let is_live = |view: &ServiceView, id: &InstanceId| view.items.get(id).is_some_and(Listed::is_live);
     recorded
         .into_iter()

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, ActionId, AttemptId, ClusterId, HostName, InstanceId, OperationKind, ServiceId, SnapshotId};
+use super::{
+    AccountId, ActionId, AttemptId, ClusterId, HostName, InstanceId, OperationKind, ServiceId, SnapshotId,
+};
 
 /// The only version this program reads and writes.
 pub const VERSION: u32 = 1;
@@ -195,10 +197,14 @@ pub struct Ledger {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// Written by a newer program.
-    #[error("it has version {0}, this operator reads version {VERSION}; run the newer operator that wrote it")]
+    #[error(
+        "it has version {0}, this operator reads version {VERSION}; run the newer operator that wrote it"
+    )]
     Newer(u64),
     /// Not the JSON it should be.
-    #[error("it cannot be decoded ({0}); restore the annotation from a backup, or remove it together with status.ledger by deleting the object with deletionPolicy Retain")]
+    #[error(
+        "it cannot be decoded ({0}); restore the annotation from a backup, or remove it together with status.ledger by deleting the object with deletionPolicy Retain"
+    )]
     Garbled(String),
 }
 

@@ -17,7 +17,9 @@ pub use failure::{Failure, FailureClass};
 pub use id::{
     AccountId, ActionId, AttemptId, ClusterId, HostName, InstanceId, ObjectKey, ServiceId, SnapshotId,
 };
-pub use ledger::{Applied, Fence, Group, Held, HeldWhy, Intent, Ledger, LedgerError, OneShot, Origin, Resume};
+pub use ledger::{
+    Applied, Fence, Group, Held, HeldWhy, Intent, Ledger, LedgerError, OneShot, Origin, Resume,
+};
 pub use observed::Observed;
 pub use operation::{OperationKind, OperationResult};
 pub use remote::{Action, ActionStatus, Detail, InstanceState, Listed, PowerState, Slot};

@@ -212,7 +212,9 @@ impl Elector {
                     self.held = Some(lease);
                     return Ok(true);
                 }
-                Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => self.held = None,
+                Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
+                    self.held = None
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -28,10 +28,12 @@ fn common() -> Map<String, Value> {
         "result": "Succeeded",
         "finishedAt": NOW,
         "message": "done",
+        "attempt": "0123456789abcdef",
+        "state": "ACTIVE",
         "failures": 1,
         "generation": 1,
     });
-    let receipt = json!({"requestedAt": NOW, "result": "Expired", "actionId": 1331, "finishedAt": NOW, "message": "late"});
+    let receipt = json!({"requestedAt": NOW, "result": "Expired", "actionId": 1331, "finishedAt": NOW, "message": "late", "earlierActionIds": [1329, 1330]});
     let condition = json!({
         "type": "Ready",
         "status": "True",

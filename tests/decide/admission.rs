@@ -1,13 +1,12 @@
 //! Whose ledger it is (DESIGN 5.1): copies, other clusters, other objects, damaged text.
 
 use itcare_operator::crd::instance::DeletionPolicy;
-use itcare_operator::crd::status::Operation;
 use itcare_operator::decide::Step;
 use itcare_operator::model::{
     AccountId, ClusterId, HostName, InstanceId, Ledger, LedgerError, OperationKind, Origin, ServiceId,
 };
 
-use crate::fixture::{Case, Row, VM, message, new_ledger, saved, says, table, wall};
+use crate::fixture::{Case, Row, VM, message, new_ledger, saved, says, table};
 
 const ROWS: &[Row] = &[
     ("our own ledger is followed", |_| {}, "Ready Running"),
@@ -133,14 +132,7 @@ fn a_taken_over_ledger_is_written_before_any_call() {
 fn a_dropped_copy_leaves_no_trace_of_the_other_vm_and_is_told() {
     let mut case = Case::managed();
     case.ledger().object = "shop/other".to_owned();
-    case.status.operation = Some(Operation {
-        kind: OperationKind::Resize,
-        attempt: None,
-        action_id: Some(7),
-        process: None,
-        submitted_at: wall(),
-        generation: None,
-    });
+    case.operates(OperationKind::Resize, Some(crate::fixture::ACTION));
     let decision = case.next();
     assert_eq!(decision.step, Step::DropLedger);
     assert_eq!((decision.status.ledger, decision.status.id, decision.status.operation), (None, None, None));

@@ -7,7 +7,7 @@ use itcare_operator::crd::instance::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, ITCareInstanceSpec, ManagementPolicy, ResetRequest,
     ResizePolicy,
 };
-use itcare_operator::crd::status::{Drift, Operation, Receipt};
+use itcare_operator::crd::status::{Drift, Operation};
 use itcare_operator::crd::{Condition, ConditionType, InstanceStatus, Reason};
 use itcare_operator::decide::conditions::{Extra, build};
 use itcare_operator::decide::instance::{self, Claim};
@@ -22,8 +22,8 @@ use jiff::Timestamp;
 
 use crate::dice::Dice;
 use crate::fixture::{
-    ACTION, Case, FENCE_ACTION, NAME, OTHER_VM, SERVICE, SETTLE, US, VM, action, attempt, detail, failure,
-    last_operation, new_ledger, seconds, time, wall_at,
+    self, ACTION, Case, FENCE_ACTION, NAME, OTHER_VM, SERVICE, SETTLE, US, VM, action, attempt, detail,
+    failure, last_operation, new_ledger, receipt, seconds, time, wall_at,
 };
 
 /// Any view.
@@ -36,20 +36,20 @@ pub fn case(dice: &mut Dice) -> Case {
     spec(&mut case.spec, dice);
     case.object.generation += i64::from(dice.byte() % 2);
     case.object.deleting = dice.one_in(4);
-    case.object.has_finalizer ^= dice.one_in(8);
-    case.object.has_ledger ^= dice.one_in(8);
+    case.object.has_finalizer ^= dice.one_in(16);
+    case.object.has_ledger ^= dice.one_in(16);
     case.object.created = dice.pick(&[case.object.created, wall_at(-30), wall_at(30)]);
     case.object.reconcile_requested = dice.maybe(|_| "now".to_owned());
     ledger(&mut case, dice);
     status(&mut case, dice);
-    case.allowed = !dice.one_in(8);
-    if dice.one_in(8) {
+    case.allowed = !dice.one_in(20);
+    if dice.one_in(20) {
         case.claim = Claim::LostTo(ObjectKey::new("shop", "older"));
     }
     if dice.one_in(8) {
         case.elsewhere = vec![(dice.pick(&[OTHER_VM, VM]), ObjectKey::new("shop", "older"))];
     }
-    case.snapshots.intent = dice.one_in(8).then(|| "nightly".to_owned());
+    case.snapshots.intent = dice.one_in(20).then(|| "nightly".to_owned());
     if dice.one_in(8) {
         case.site.submitter = None;
         case.site.creator = None;
@@ -62,7 +62,10 @@ pub fn case(dice: &mut Dice) -> Case {
 
 fn spec(spec: &mut ITCareInstanceSpec, dice: &mut Dice) {
     let group = |dice: &mut Dice, values: &[serde_json::Value]| dice.one_in(2).then(|| dice.pick(values));
-    spec.size = dice.pick(&[spec.size.clone(), Some("4cpu8gb".to_owned()), None, Some("big".to_owned())]);
+    spec.size = dice.pick(&[spec.size.clone(), Some("4cpu8gb".to_owned())]);
+    if dice.one_in(20) {
+        spec.size = dice.pick(&[None, Some("big".to_owned())]);
+    }
     spec.power_state = dice.pick(&[None, Some(PowerState::Running), Some(PowerState::Stopped)]);
     spec.resize_policy = dice.pick(&[ResizePolicy::InPlace, ResizePolicy::StopStart]);
     let switches = [serde_json::json!({"enabled": true}), serde_json::json!({"enabled": false})];
@@ -72,18 +75,25 @@ fn spec(spec: &mut ITCareInstanceSpec, dice: &mut Dice) {
     let parties = [
         serde_json::json!({"excluded": false, "group": 2}),
         serde_json::json!({"excluded": true, "exclusionReason": "migration"}),
-        serde_json::json!({"excluded": true}),
     ];
     spec.patching = group(dice, &parties).and_then(|value| serde_json::from_value(value).ok());
+    if dice.one_in(20) {
+        spec.patching = serde_json::from_value(serde_json::json!({"excluded": true})).ok();
+    }
     spec.reset = dice.one_in(3).then(|| reset(dice));
-    spec.instance_id = dice.pick(&[None, None, None, Some(VM.get()), Some(OTHER_VM.get()), Some(-1)]);
+    spec.instance_id = match dice.byte() % 16 {
+        0..=10 => None,
+        11..=13 => Some(VM.get()),
+        14 => Some(OTHER_VM.get()),
+        _ => Some(-1),
+    };
     spec.adoption_policy = dice.pick(&[AdoptionPolicy::Never, AdoptionPolicy::ByName]);
     spec.drift_policy = dice.pick(&[DriftPolicy::Correct, DriftPolicy::Report]);
     spec.deletion_policy = dice.pick(&[None, Some(DeletionPolicy::Delete), Some(DeletionPolicy::Retain)]);
-    if dice.one_in(6) {
+    if dice.one_in(10) {
         spec.management_policy = ManagementPolicy::Observe;
     }
-    spec.suspend = dice.one_in(8);
+    spec.suspend = dice.one_in(16);
     if dice.one_in(16) {
         spec.name = dice.pick(&["PWEB02", "", "pweb01"]).to_owned();
     }
@@ -102,7 +112,7 @@ fn reset(dice: &mut Dice) -> ResetRequest {
 }
 
 fn ledger(case: &mut Case, dice: &mut Dice) {
-    match dice.byte() % 12 {
+    match dice.byte() % 32 {
         1 => case.ledger = Ok(None),
         2 => case.ledger = Err(LedgerError::Garbled("eof".to_owned())),
         3 => case.ledger = Err(LedgerError::Newer(2)),
@@ -114,12 +124,16 @@ fn ledger(case: &mut Case, dice: &mut Dice) {
     }
     let hashes = instance::hashes(&case.spec);
     let Ok(Some(ledger)) = &mut case.ledger else { return };
-    if dice.one_in(8) {
+    if dice.one_in(16) {
         *ledger = Ledger { seq: ledger.seq, cluster: ledger.cluster.clone(), ..new_ledger() };
     }
     ledger.origin = dice.pick(&[ledger.origin, Some(Origin::Adopted), None]);
-    ledger.instance = dice.pick(&[ledger.instance, ledger.instance, ledger.instance, None, Some(OTHER_VM)]);
-    if dice.one_in(8) {
+    ledger.instance = match dice.byte() % 12 {
+        10 => None,
+        11 => Some(OTHER_VM),
+        _ => ledger.instance,
+    };
+    if dice.one_in(16) {
         ledger.account = AccountId::new("other");
     }
     ledger.applied = dice.pick(&[
@@ -128,7 +142,7 @@ fn ledger(case: &mut Case, dice: &mut Dice) {
         None,
         Some(Applied::default()),
     ]);
-    ledger.intent = dice.one_in(4).then(|| intent(dice));
+    ledger.intent = dice.one_in(6).then(|| intent(dice));
     ledger.resume = dice.one_in(4).then_some(Resume::Resize);
     if dice.one_in(4) {
         let group = dice.pick(&Group::ALL);
@@ -149,16 +163,15 @@ pub fn intent(dice: &mut Dice) -> Intent {
         OperationKind::TakeSnapshot,
         OperationKind::Recover,
     ];
-    Intent {
-        kind: dice.pick(&kinds),
-        attempt: dice.pick(&[attempt(), AttemptId::from_bytes([1; 8])]),
-        fence: Fence {
-            date: dice.pick(&[Some(wall_at(-600)), None, Some(Timestamp::MAX), Some(Timestamp::MIN)]),
-            action: dice.pick(&[Some(FENCE_ACTION), None, Some(ActionId::new(i64::MAX))]),
-        },
-        request: dice.pick(&[None, Some(wall_at(-60)), Some(wall_at(-700))]),
-        done: dice.pick(&[None, None, Some(ACTION)]),
-    }
+    let mut intent = fixture::intent(dice.pick(&kinds));
+    intent.attempt = dice.pick(&[attempt(), AttemptId::from_bytes([1; 8])]);
+    intent.fence = Fence {
+        date: dice.pick(&[Some(wall_at(-600)), None, Some(Timestamp::MAX), Some(Timestamp::MIN)]),
+        action: dice.pick(&[Some(FENCE_ACTION), None, Some(ActionId::new(i64::MAX))]),
+    };
+    intent.request = dice.pick(&[None, Some(wall_at(-60)), Some(wall_at(-700))]);
+    intent.done = dice.pick(&[None, None, Some(ACTION)]);
+    intent
 }
 
 fn status(case: &mut Case, dice: &mut Dice) {
@@ -171,16 +184,10 @@ fn status(case: &mut Case, dice: &mut Dice) {
         case.status.observed_generation =
             case.status.conditions.first().and_then(|found| found.observed_generation);
     }
-    case.status.operation = dice.one_in(3).then(|| operation(dice, generation));
-    case.status.last_operation = dice.one_in(3).then(|| last(dice, generation));
+    case.status.operation = dice.one_in(5).then(|| operation(dice, generation));
+    case.status.last_operation = dice.one_in(4).then(|| last(dice, generation));
     if dice.one_in(4) {
-        let receipt = Receipt {
-            requested_at: wall_at(-90),
-            result: OperationResult::Succeeded,
-            action_id: dice.pick(&[Some(ACTION.get()), None]),
-            finished_at: wall_at(-30),
-            message: None,
-        };
+        let receipt = receipt(dice.pick(&[Some(ACTION), None]));
         case.status.handled_requests.insert(OneShot::Reset, receipt);
     }
     if dice.one_in(8) {
@@ -208,14 +215,12 @@ pub fn conditions(dice: &mut Dice, generation: i64, snapshot: bool) -> Vec<Condi
 }
 
 pub fn operation(dice: &mut Dice, generation: i64) -> Operation {
-    Operation {
-        kind: dice.pick(&OperationKind::ALL),
-        attempt: dice.pick(&[Some(attempt()), None, Some(AttemptId::from_bytes([2; 8]))]),
-        action_id: dice.pick(&[Some(ACTION.get()), None]),
-        process: None,
-        submitted_at: dice.pick(&[wall_at(-30), wall_at(-9000), wall_at(900), Timestamp::MAX]),
-        generation: dice.pick(&[Some(generation), Some(generation - 1), None]),
-    }
+    let kind = dice.pick(&OperationKind::ALL);
+    let mut operation = fixture::operation(kind, dice.pick(&[Some(ACTION), None]), generation);
+    operation.attempt = dice.pick(&[operation.attempt, None, Some(AttemptId::from_bytes([2; 8]))]);
+    operation.submitted_at = dice.pick(&[wall_at(-30), wall_at(-9000), wall_at(900), Timestamp::MAX]);
+    operation.generation = dice.pick(&[Some(generation), Some(generation - 1), None]);
+    operation
 }
 
 pub fn last(dice: &mut Dice, generation: i64) -> itcare_operator::crd::status::LastOperation {
@@ -319,7 +324,7 @@ fn forget(case: &mut Case, need: &Need) {
 
 /// An arbitrary answer to a read, asked for at `at`; sometimes a failure.
 pub fn answer(case: &mut Case, need: &Need, at: Duration, dice: &mut Dice) {
-    if dice.one_in(10) {
+    if dice.one_in(24) {
         let (class, status) = any_class(dice);
         case.cloud.failures.push((need.clone(), failure(class, status)));
         return;
@@ -333,14 +338,14 @@ pub fn answer(case: &mut Case, need: &Need, at: Duration, dice: &mut Dice) {
                 if dice.one_in(4) { Observed::Absent { at } } else { Observed::Present { value: item, at } };
         }
         Need::Running { .. } => {
-            let running = if dice.one_in(5) { vec![any_action(dice)] } else { Vec::new() };
+            let running = if dice.one_in(8) { vec![any_action(dice)] } else { Vec::new() };
             case.cloud.running = Observed::Present { value: running, at };
         }
         Need::Detail(id) => {
             let mut shown = any_detail(dice);
-            shown.id = if dice.one_in(10) { dice.pick(&[OTHER_VM, VM]) } else { *id };
+            shown.id = if dice.one_in(16) { dice.pick(&[OTHER_VM, VM]) } else { *id };
             case.cloud.detail =
-                if dice.one_in(4) { Observed::Absent { at } } else { Observed::Present { value: shown, at } };
+                if dice.one_in(8) { Observed::Absent { at } } else { Observed::Present { value: shown, at } };
         }
         Need::Action(id) => {
             let mut read = any_action(dice);
@@ -360,7 +365,7 @@ pub fn answer(case: &mut Case, need: &Need, at: Duration, dice: &mut Dice) {
             let item = any_detail(dice).listed();
             case.cloud.look = Some(Look { actions, instances: items(&item, dice), at });
         }
-        Need::Object => case.cloud.object_unchanged = Some(!dice.one_in(8)),
+        Need::Object => case.cloud.object_unchanged = Some(!dice.one_in(12)),
         Need::Storage(_) => case.cloud.storage = Some(itcare_operator::model::remote::Storage::default()),
         Need::Network(_) => case.cloud.network = Some(itcare_operator::model::remote::Network::default()),
         Need::Slot(_) => case.cloud.slot = Observed::Absent { at },
@@ -377,6 +382,10 @@ fn items(item: &Listed, dice: &mut Dice) -> Vec<Listed> {
 
 pub fn any_detail(dice: &mut Dice) -> Detail {
     let states = [
+        InstanceState::Active,
+        InstanceState::Inactive,
+        InstanceState::Active,
+        InstanceState::Inactive,
         InstanceState::Active,
         InstanceState::Inactive,
         InstanceState::Active,

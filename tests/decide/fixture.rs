@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use itcare_operator::crd::instance::{ITCareInstanceSpec, ResetRequest};
-use itcare_operator::crd::status::{LastOperation, Operation};
+use itcare_operator::crd::status::{LastOperation, Operation, Receipt};
 use itcare_operator::crd::{Condition, ConditionType, InstanceStatus, Reason, condition};
 use itcare_operator::decide::decision::CallAction;
 use itcare_operator::decide::instance::{self, Claim, ObjectFacts, SnapshotFacts, View};
 use itcare_operator::decide::{Cloud, Decision, Look, Memory, Need, Outcome, Site, Step};
 use itcare_operator::model::{
     AccountId, Action, ActionId, ActionStatus, Applied, AttemptId, ClusterId, Detail, Failure, FailureClass,
-    Fence, HostName, InstanceId, InstanceState, Intent, Ledger, LedgerError, Listed, Moment, ObjectKey,
-    Observed, OperationKind, OperationResult, Origin, ServiceId, Size, SnapshotId, remote,
+    HostName, InstanceId, InstanceState, Intent, Ledger, LedgerError, Listed, Moment, ObjectKey, Observed,
+    OperationKind, OperationResult, Origin, ServiceId, Size, SnapshotId, remote,
 };
 use jiff::Timestamp;
 
@@ -152,14 +152,29 @@ pub fn new_ledger() -> Ledger {
     Ledger::new(site.cluster, "shop/web".to_owned(), "uid-1".to_owned(), site.account)
 }
 
+/// The intent of a call that was sent ten minutes ago. As JSON, like all that may get more fields.
 pub fn intent(kind: OperationKind) -> Intent {
-    Intent {
-        kind,
-        attempt: attempt(),
-        fence: Fence { date: Some(wall_at(-600)), action: Some(FENCE_ACTION) },
-        request: None,
-        done: None,
-    }
+    serde_json::from_value(serde_json::json!({
+        "kind": kind, "attempt": attempt(), "fence": {"date": wall_at(-600), "action": FENCE_ACTION},
+    }))
+    .expect("an intent")
+}
+
+/// An operation of ours that was sent half a minute ago.
+pub fn operation(kind: OperationKind, action: Option<ActionId>, generation: i64) -> Operation {
+    serde_json::from_value(serde_json::json!({
+        "kind": kind, "attempt": kind.must_not_run_twice().then(attempt), "actionId": action,
+        "submittedAt": wall_at(-30), "generation": generation,
+    }))
+    .expect("an operation")
+}
+
+/// A receipt for a request of a minute and a half ago.
+pub fn receipt(action: Option<ActionId>) -> Receipt {
+    serde_json::from_value(serde_json::json!({
+        "requestedAt": wall_at(-90), "result": "Succeeded", "actionId": action, "finishedAt": wall_at(-30),
+    }))
+    .expect("a receipt")
 }
 
 /// An operation that ended this long ago; the rest of it as JSON, where most fields may be left out.
@@ -380,14 +395,7 @@ impl Case {
 
     /// An operation runs, as the status says.
     pub fn operates(&mut self, kind: OperationKind, action: Option<ActionId>) {
-        self.status.operation = Some(Operation {
-            kind,
-            attempt: kind.must_not_run_twice().then(attempt),
-            action_id: action.map(ActionId::get),
-            process: None,
-            submitted_at: wall_at(-30),
-            generation: Some(self.object.generation),
-        });
+        self.status.operation = Some(operation(kind, action, self.object.generation));
     }
 
     /// The last operation ended like this.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use itcare_operator::crd::snapshot::RecoverRequest;
-use itcare_operator::crd::status::{LastOperation, Operation};
+use itcare_operator::crd::status::LastOperation;
 use itcare_operator::crd::{ConditionType, ITCareSnapshotSpec, SnapshotStatus, condition};
 use itcare_operator::decide::instance::ObjectFacts;
 use itcare_operator::decide::snapshot::{self, InstanceFacts, SnapshotView};
@@ -15,8 +15,8 @@ use itcare_operator::model::{
 
 use crate::check;
 use crate::fixture::{
-    NAME, NOW, PASS, SERVICE, US, VM, attempt, detail, failure, intent, last_operation, seconds, site,
-    snapshot_id, stands, step_says, time, wall, wall_at,
+    NAME, NOW, PASS, SERVICE, US, VM, attempt, detail, failure, intent, last_operation, operation, seconds,
+    site, snapshot_id, stands, step_says, time, wall, wall_at,
 };
 
 pub fn spec() -> ITCareSnapshotSpec {
@@ -254,14 +254,7 @@ impl SnapshotCase {
     }
 
     pub fn operates(&mut self, kind: OperationKind, action: Option<ActionId>) {
-        self.status.operation = Some(Operation {
-            kind,
-            attempt: kind.must_not_run_twice().then(attempt),
-            action_id: action.map(ActionId::get),
-            process: None,
-            submitted_at: wall_at(-30),
-            generation: Some(self.object.generation),
-        });
+        self.status.operation = Some(operation(kind, action, self.object.generation));
     }
 
     pub fn operated(&mut self, kind: OperationKind, result: OperationResult, ago: i64) {

@@ -128,13 +128,7 @@ const ROWS: &[Row] = &[
         "an action that is recorded for an earlier request is not it",
         |case| {
             case.looked(&[done(30)], &[]);
-            let receipt = Receipt {
-                requested_at: wall_at(-90),
-                result: OperationResult::Succeeded,
-                action_id: Some(ACTION.get()),
-                finished_at: wall_at(-30),
-                message: None,
-            };
+            let receipt = crate::fixture::receipt(Some(ACTION));
             case.status.handled_requests.insert(OneShot::Reset, receipt);
         },
         "send Reset",

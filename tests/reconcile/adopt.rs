@@ -12,7 +12,10 @@ async fn a_vm_named_by_its_id_is_adopted_and_kept_at_deletion() {
     let world = World::new();
     let id = world.sim.seed(SeedInstance::new("PWEB", 13));
     let _operator = world.start();
-    world.apply(manifest::with("web", json!({"instanceId": id, "region": null, "platform": null, "size": null})));
+    world.apply(manifest::with(
+        "web",
+        json!({"instanceId": id, "region": null, "platform": null, "size": null}),
+    ));
     world.until_reason("web", "Running").await;
     assert_eq!(world.instance("web").ledger()["origin"], "Adopted");
     world.quiet().await;
@@ -48,7 +51,12 @@ async fn an_adopted_vm_under_report_is_left_as_it_is() {
     let web = world.instance("web");
     assert_eq!(web.reason_of("Drifted"), "Drift");
     assert!(web.is_ready(), "{web:?}");
-    let fields: Vec<_> = web.status()["drift"].as_array().expect("a list").iter().map(|drift| drift["field"].clone()).collect();
+    let fields: Vec<_> = web.status()["drift"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|drift| drift["field"].clone())
+        .collect();
     assert_eq!(fields, ["size", "powerState"]);
     assert_eq!(world.changes().len(), 0);
     // A change in Git is carried out, and only that.

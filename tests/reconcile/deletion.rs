@@ -20,7 +20,12 @@ async fn deleting_at_any_moment_of_a_creation_leaves_nothing() {
             world.until_gone("itcareinstances", "web").await;
             world.quiet().await;
             let report = world.sim.report();
-            assert!(report.leftovers.is_empty(), "deleted after {moment} ms: {:?}\n{}", report.leftovers, world.tail());
+            assert!(
+                report.leftovers.is_empty(),
+                "deleted after {moment} ms: {:?}\n{}",
+                report.leftovers,
+                world.tail()
+            );
             assert!(report.created <= 1);
             world.audit();
         }
@@ -66,7 +71,12 @@ async fn a_crash_at_any_moment_of_a_deletion_deletes_once_and_wholly() {
         world.until_gone("itcareinstances", "web").await;
         world.quiet().await;
         assert!(world.sim.report().leftovers.is_empty(), "killed after {moment} ms");
-        let deletes = world.sim.journal().iter().filter(|entry| entry.operation == Operation::Delete && entry.effect).count();
+        let deletes = world
+            .sim
+            .journal()
+            .iter()
+            .filter(|entry| entry.operation == Operation::Delete && entry.effect)
+            .count();
         assert_eq!(deletes, 1);
         world.audit();
     }
@@ -93,7 +103,10 @@ async fn no_outage_lets_an_object_go_before_its_vm() {
             for number in 0..many {
                 world.until_reason(&format!("web{number}"), "Running").await;
             }
-            world.sim.inject(Fault::always(Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() }, kind.clone()));
+            world.sim.inject(Fault::always(
+                Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() },
+                kind.clone(),
+            ));
             for number in 0..many {
                 world.delete(&format!("web{number}"));
             }
@@ -103,7 +116,11 @@ async fn no_outage_lets_an_object_go_before_its_vm() {
             let _operator = world.start();
             world.pass(Duration::from_secs(1800)).await;
             for number in 0..many {
-                assert!(!world.is_gone("itcareinstances", &format!("web{number}")), "{name}: let go early\n{}", world.tail());
+                assert!(
+                    !world.is_gone("itcareinstances", &format!("web{number}")),
+                    "{name}: let go early\n{}",
+                    world.tail()
+                );
             }
             world.sim.clear_faults();
             for number in 0..many {

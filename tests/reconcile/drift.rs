@@ -176,7 +176,11 @@ async fn a_suspended_object_makes_no_call_and_says_so() {
     world.apply(manifest::instance("web"));
     world.until_reason("web", "Running").await;
     world.patch("web", json!({"suspend": true, "size": "4cpu8gb"}));
-    world.until("web", "observed", |seen| seen.status()["observedGeneration"] == seen.0["metadata"]["generation"]).await;
+    world
+        .until("web", "observed", |seen| {
+            seen.status()["observedGeneration"] == seen.0["metadata"]["generation"]
+        })
+        .await;
     world.pass(Duration::from_secs(3600)).await;
     assert_eq!(world.change_words(), [Operation::Create]);
     world.delete("web");
@@ -219,7 +223,12 @@ async fn any_fault_on_an_update_ends_with_the_update_made() {
             world.patch("web", spec.clone());
             world.until("web", &format!("ready after {operation:?} {kind:?}"), |seen| seen.is_ready()).await;
             world.quiet().await;
-            let effects = world.sim.journal().iter().filter(|entry| entry.operation == operation && entry.effect).count();
+            let effects = world
+                .sim
+                .journal()
+                .iter()
+                .filter(|entry| entry.operation == operation && entry.effect)
+                .count();
             let failed = matches!(kind, FaultKind::ActionFails(_));
             assert_eq!(effects, if failed { 2 } else { 1 }, "{operation:?} {kind:?}:\n{}", world.tail());
             world.audit();

@@ -93,7 +93,10 @@ async fn every_group_of_fields_is_changed_by_its_own_operation() {
         (json!({"size": "4cpu8gb"}), Operation::Resize),
         (json!({"monitoring": {"enabled": true, "alerting": true}}), Operation::UpdateMonitoring),
         (json!({"patching": {"excluded": true, "exclusionReason": "by hand"}}), Operation::UpdatePatchParty),
-        (json!({"patching": {"excluded": false, "exclusionReason": null, "group": 3}}), Operation::UpdatePatchParty),
+        (
+            json!({"patching": {"excluded": false, "exclusionReason": null, "group": 3}}),
+            Operation::UpdatePatchParty,
+        ),
         (json!({"replication": {"enabled": true}}), Operation::UpdateStorageReplication),
         (json!({"backup": {"enabled": true}}), Operation::UpdateBackup),
     ];

@@ -22,22 +22,42 @@ fn survivable() -> Vec<(&'static str, FaultKind, usize)> {
         ("500 without effect", status(500, false), 2),
         ("502 page of a gateway with effect", FaultKind::Html { code: 502, effect: true }, 1),
         ("503 without effect", status(503, false), 2),
-        ("503 with Retry-After, with effect", FaultKind::RetryAfter { code: 503, wait: Wait::Seconds(20), effect: true }, 1),
+        (
+            "503 with Retry-After, with effect",
+            FaultKind::RetryAfter { code: 503, wait: Wait::Seconds(20), effect: true },
+            1,
+        ),
         ("time-out, with effect", FaultKind::HangForever { effect: true }, 1),
         ("time-out, without effect", FaultKind::HangForever { effect: false }, 2),
-        ("late effect after a time-out", FaultKind::DelayedEffect { after: Duration::from_secs(50), hang: true }, 1),
-        ("late effect after a reset", FaultKind::DelayedEffect { after: Duration::from_secs(60), hang: false }, 1),
+        (
+            "late effect after a time-out",
+            FaultKind::DelayedEffect { after: Duration::from_secs(50), hang: true },
+            1,
+        ),
+        (
+            "late effect after a reset",
+            FaultKind::DelayedEffect { after: Duration::from_secs(60), hang: false },
+            1,
+        ),
         ("truncated reply", FaultKind::Truncate, 1),
         ("wrong types in the reply", FaultKind::WrongTypes, 1),
         ("unknown status in the reply", FaultKind::UnknownStatus, 1),
         ("200 page of a gateway, with effect", FaultKind::Html { code: 200, effect: true }, 1),
         ("429 with seconds", FaultKind::RetryAfter { code: 429, wait: Wait::Seconds(30), effect: false }, 2),
-        ("429 with a date", FaultKind::RetryAfter { code: 429, wait: Wait::Date(Duration::from_secs(30)), effect: false }, 2),
+        (
+            "429 with a date",
+            FaultKind::RetryAfter { code: 429, wait: Wait::Date(Duration::from_secs(30)), effect: false },
+            2,
+        ),
         ("429 alone", status(429, false), 2),
         ("401", FaultKind::ExpireTokens, 2),
         ("403 once", status(403, false), 2),
         ("the action vanishes", FaultKind::ActionVanishes, 1),
-        ("a reply without a body", FaultKind::Status { code: 202, body: String::new(), headers: BTreeMap::new(), effect: true }, 1),
+        (
+            "a reply without a body",
+            FaultKind::Status { code: 202, body: String::new(), headers: BTreeMap::new(), effect: true },
+            1,
+        ),
     ]
 }
 
@@ -53,7 +73,12 @@ async fn a_creation_with_any_answer_makes_one_vm_by_itself() {
             world.quiet().await;
             let report = world.sim.report();
             assert_eq!(report.created, 1, "{name}, unique names {unique}:\n{}", world.tail());
-            assert_eq!(world.count(Operation::Create), sends, "{name}, unique names {unique}:\n{}", world.tail());
+            assert_eq!(
+                world.count(Operation::Create),
+                sends,
+                "{name}, unique names {unique}:\n{}",
+                world.tail()
+            );
             assert!(world.instance("web").is_ready(), "{name}");
             world.audit();
         }
@@ -94,7 +119,12 @@ async fn a_crash_at_any_moment_of_a_creation_makes_no_second_vm() {
             let _operator = world.start();
             world.until_reason("web", "Running").await;
             world.quiet().await;
-            assert_eq!(world.sim.report().created, 1, "killed after {moment} ms, unique names {unique}:\n{}", world.tail());
+            assert_eq!(
+                world.sim.report().created,
+                1,
+                "killed after {moment} ms, unique names {unique}:\n{}",
+                world.tail()
+            );
             world.audit();
         }
     }
@@ -116,7 +146,12 @@ async fn a_crash_right_at_the_send_is_resolved_by_looking() {
             let _operator = world.start();
             world.until_reason("web", "Running").await;
             world.quiet().await;
-            assert_eq!(world.sim.report().created, 1, "{step} ms after the intent, unique names {unique}:\n{}", world.tail());
+            assert_eq!(
+                world.sim.report().created,
+                1,
+                "{step} ms after the intent, unique names {unique}:\n{}",
+                world.tail()
+            );
             world.audit();
         }
     }
@@ -211,7 +246,10 @@ async fn a_list_that_lags_behind_a_creation_makes_no_second_vm() {
         let operator = world.start();
         world.sim.inject(Fault::once(Match::operation(Operation::Create), FaultKind::DropAfter));
         for _ in 0..1 {
-            world.sim.inject(Fault::once(Match::operation(Operation::List), FaultKind::StaleList(Duration::from_secs(90))).times(40));
+            world.sim.inject(
+                Fault::once(Match::operation(Operation::List), FaultKind::StaleList(Duration::from_secs(90)))
+                    .times(40),
+            );
         }
         world.apply(manifest::instance("web"));
         world.pass(Duration::from_secs(20)).await;

@@ -37,7 +37,11 @@ async fn a_reset_runs_once_for_each_request() {
     for round in 1..=2 {
         let requested = at(&world, 0);
         world.patch("web", json!({"reset": {"requestedAt": requested, "comment": "it hangs"}}));
-        world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"]["requestedAt"] == json!(requested)).await;
+        world
+            .until("web", "receipt", |seen| {
+                seen.status()["handledRequests"]["reset"]["requestedAt"] == json!(requested)
+            })
+            .await;
         world.quiet().await;
         assert_eq!(resets(&world), round);
         assert_eq!(receipt(&world)["result"], "Succeeded");
@@ -54,7 +58,8 @@ async fn a_reset_runs_once_for_each_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reset_never_runs_twice_and_says_when_nobody_knows() {
-    let status = |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
+    let status =
+        |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
     for (name, kind, most) in [
         ("lost reply", FaultKind::DropAfter, 1),
         ("reset before", FaultKind::DropBefore, 0),
@@ -72,12 +77,19 @@ async fn a_reset_never_runs_twice_and_says_when_nobody_knows() {
         world.until_reason("web", "Running").await;
         world.sim.inject(Fault::once(Match::operation(Operation::Reset), kind));
         world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
-        world.until("web", &format!("receipt after {name}"), |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+        world
+            .until("web", &format!("receipt after {name}"), |seen| {
+                seen.status()["handledRequests"]["reset"].is_object()
+            })
+            .await;
         world.quiet().await;
         assert_eq!(world.count(Operation::Reset), 1, "{name}:\n{}", world.tail());
         assert_eq!(resets(&world), most, "{name}");
         let result = receipt(&world)["result"].clone();
-        assert!(result == "OutcomeUnknown" || result == "Succeeded" || result == "Failed", "{name}: {result}");
+        assert!(
+            result == "OutcomeUnknown" || result == "Succeeded" || result == "Failed",
+            "{name}: {result}"
+        );
         if most == 0 {
             assert_ne!(result, "Succeeded", "{name}");
         }
@@ -108,7 +120,8 @@ async fn a_request_that_is_refused_is_tried_until_its_end_and_then_told() {
     let world = running().await;
     let _operator = world.start();
     world.until_reason("web", "Running").await;
-    let refuse = FaultKind::Status { code: 422, body: String::new(), headers: BTreeMap::new(), effect: false };
+    let refuse =
+        FaultKind::Status { code: 422, body: String::new(), headers: BTreeMap::new(), effect: false };
     world.sim.inject(Fault::always(Match::operation(Operation::Reset), refuse));
     world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
     world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;

@@ -52,12 +52,22 @@ async fn stop_start_stops_resizes_and_starts() {
         for drift in ["Correct", "Report"] {
             let world = strict();
             let _operator = world.start();
-            world.apply(manifest::with("web", json!({"resizePolicy": "StopStart", "powerState": power, "driftPolicy": drift})));
+            world.apply(manifest::with(
+                "web",
+                json!({"resizePolicy": "StopStart", "powerState": power, "driftPolicy": drift}),
+            ));
             world.until_reason("web", "Running").await;
             world.patch("web", json!({"size": "4cpu8gb"}));
-            world.until("web", "resized", |seen| seen.is_ready() && seen.status()["size"] == "4cpu8gb" && seen.reason() == "Running").await;
+            world
+                .until("web", "resized", |seen| {
+                    seen.is_ready() && seen.status()["size"] == "4cpu8gb" && seen.reason() == "Running"
+                })
+                .await;
             world.quiet().await;
-            assert_eq!(world.change_words(), [Operation::Create, Operation::Stop, Operation::Resize, Operation::Start]);
+            assert_eq!(
+                world.change_words(),
+                [Operation::Create, Operation::Stop, Operation::Resize, Operation::Start]
+            );
             assert!(world.instance("web").ledger().get("resume").is_none(), "{:?}", world.instance("web"));
             world.audit();
         }
@@ -67,7 +77,10 @@ async fn stop_start_stops_resizes_and_starts() {
 #[tokio::test(start_paused = true)]
 async fn a_vm_that_we_stopped_runs_again_whatever_becomes_of_the_resize() {
     for (case, fault) in [
-        ("refused", FaultKind::Status { code: 422, body: String::new(), headers: Default::default(), effect: false }),
+        (
+            "refused",
+            FaultKind::Status { code: 422, body: String::new(), headers: Default::default(), effect: false },
+        ),
         ("failed", FaultKind::ActionFails("no room".to_owned())),
     ] {
         let world = strict();
@@ -79,8 +92,17 @@ async fn a_vm_that_we_stopped_runs_again_whatever_becomes_of_the_resize() {
         world.until("web", &format!("stalled after {case}"), |seen| seen.has("Stalled", "True")).await;
         world.quiet().await;
         let id = world.instance("web").id();
-        assert_eq!(world.sim.instance(id).expect("it is there").status, "ACTIVE", "{case}:\n{}", world.tail());
-        assert_eq!(world.count(Operation::Stop), 1, "{case}: a resize that stops the VM is not tried for ever");
+        assert_eq!(
+            world.sim.instance(id).expect("it is there").status,
+            "ACTIVE",
+            "{case}:\n{}",
+            world.tail()
+        );
+        assert_eq!(
+            world.count(Operation::Stop),
+            1,
+            "{case}: a resize that stops the VM is not tried for ever"
+        );
         world.audit();
     }
 }
@@ -98,7 +120,12 @@ async fn a_resize_that_is_withdrawn_half_way_gives_the_power_back() {
         world.patch("web", json!({"size": "2cpu4gb"}));
         world.quiet().await;
         let vm = world.sim.instance(id).expect("it is there");
-        assert_eq!((vm.status.as_str(), vm.cpu), ("ACTIVE", 2), "withdrawn after {moment} ms:\n{}", world.tail());
+        assert_eq!(
+            (vm.status.as_str(), vm.cpu),
+            ("ACTIVE", 2),
+            "withdrawn after {moment} ms:\n{}",
+            world.tail()
+        );
         assert!(world.instance("web").is_ready());
         world.audit();
     }
@@ -118,7 +145,12 @@ async fn a_crash_between_any_two_steps_of_a_resize_leaves_no_vm_stopped() {
         let _operator = world.start();
         world.quiet().await;
         let vm = world.sim.instance(id).expect("it is there");
-        assert_eq!((vm.status.as_str(), vm.cpu), ("ACTIVE", 4), "killed after {moment} ms:\n{}", world.tail());
+        assert_eq!(
+            (vm.status.as_str(), vm.cpu),
+            ("ACTIVE", 4),
+            "killed after {moment} ms:\n{}",
+            world.tail()
+        );
         assert_eq!(world.count(Operation::Resize), 1);
         world.audit();
     }

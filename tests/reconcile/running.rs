@@ -18,7 +18,11 @@ async fn wrong_credentials_are_told_and_heal_without_a_restart() {
     world.until("web", "stalled", |seen| seen.is_stalled("CredentialsRejected")).await;
     assert!(world.instance("web").message().contains("--itcare-client-id"), "{:?}", world.instance("web"));
     assert!(!world.instance("web").message().contains("wrong"));
-    assert!(operator.health.readiness().1.contains("itcare-credentials"), "{:?}", operator.health.readiness());
+    assert!(
+        operator.health.readiness().1.contains("itcare-credentials"),
+        "{:?}",
+        operator.health.readiness()
+    );
     world.pass(Duration::from_secs(3600)).await;
     let logins = world.count(Operation::Token);
     assert!(logins < 600, "{logins} logins in an hour");
@@ -68,7 +72,10 @@ async fn a_throttled_account_pauses_as_a_whole() {
     world.apply(manifest::instance("web"));
     world.until_reason("web", "Running").await;
     world.sim.clear_journal();
-    world.sim.inject(Fault::once(Match::any(), FaultKind::RetryAfter { code: 429, wait: Wait::Seconds(300), effect: false }));
+    world.sim.inject(Fault::once(
+        Match::any(),
+        FaultKind::RetryAfter { code: 429, wait: Wait::Seconds(300), effect: false },
+    ));
     world.patch("web", json!({"size": "4cpu8gb"}));
     world.until_reason("web", "Throttled").await;
     world.apply(manifest::instance("db"));
@@ -147,7 +154,10 @@ async fn sigterm_ends_the_process_also_in_a_pause() {
     let operator = world.start();
     world.apply(manifest::instance("web"));
     world.until_reason("web", "Running").await;
-    world.sim.inject(Fault::once(Match::any(), FaultKind::RetryAfter { code: 429, wait: Wait::Seconds(3000), effect: false }));
+    world.sim.inject(Fault::once(
+        Match::any(),
+        FaultKind::RetryAfter { code: 429, wait: Wait::Seconds(3000), effect: false },
+    ));
     world.patch("web", json!({"size": "4cpu8gb"}));
     world.until_reason("web", "Throttled").await;
     world.patch("web", json!({"size": "8cpu16gb"}));
@@ -300,12 +310,15 @@ async fn a_copy_in_another_namespace_does_not_take_the_vm() {
     world.apply(manifest::instance("web"));
     world.until_reason("web", "Running").await;
     let mut copy = world.instance("web").0;
-    copy["metadata"] = json!({"name": "web", "namespace": "other", "annotations": copy["metadata"]["annotations"]});
+    copy["metadata"] =
+        json!({"name": "web", "namespace": "other", "annotations": copy["metadata"]["annotations"]});
     world.api.create(copy).expect("it is accepted");
     world
         .wait("the copy is in conflict", || {
             let seen = world.api.get("itcareinstances", "other", "web").map(crate::support::Seen);
-            let held = seen.as_ref().is_some_and(|seen| seen.is_stalled("Conflict") && seen.ledger()["instance"].is_null());
+            let held = seen
+                .as_ref()
+                .is_some_and(|seen| seen.is_stalled("Conflict") && seen.ledger()["instance"].is_null());
             if held { Ok(()) } else { Err(format!("{seen:?}")) }
         })
         .await;
@@ -372,7 +385,11 @@ async fn an_operator_profile_says_which_right_is_missing() {
     assert!(world.instance("web").message().contains("POW"));
     let sent = world.count(Operation::Create);
     world.pass(Duration::from_secs(3600)).await;
-    assert!(world.count(Operation::Create) - sent <= 61, "{} tries in an hour", world.count(Operation::Create) - sent);
+    assert!(
+        world.count(Operation::Create) - sent <= 61,
+        "{} tries in an hour",
+        world.count(Operation::Create) - sent
+    );
     world.sim.accounts(|accounts| accounts.list[0].profile = itcare_sim::Profile::Power);
     world.until_reason("web", "Running").await;
     assert_eq!(world.sim.report().created, 1);

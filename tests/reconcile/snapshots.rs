@@ -17,7 +17,9 @@ async fn with_vm(world: &World) {
 async fn taken(world: &World) {
     with_vm(world).await;
     world.apply(manifest::snapshot("before", "web", json!({})));
-    world.until_snapshot("before", "available", |seen| seen.has("Available", "True") && seen.is_ready()).await;
+    world
+        .until_snapshot("before", "available", |seen| seen.has("Available", "True") && seen.is_ready())
+        .await;
 }
 
 fn now(world: &World) -> Timestamp {
@@ -57,14 +59,18 @@ async fn a_snapshot_is_taken_shown_and_removed() {
     world.api.delete("itcaresnapshots", "shop", "before").expect("it is there");
     world.until_gone("itcaresnapshots", "before").await;
     assert!(world.sim.snapshot(id).is_none());
-    assert_eq!(world.change_words(), [Operation::Create, Operation::SnapshotCreate, Operation::SnapshotDelete]);
+    assert_eq!(
+        world.change_words(),
+        [Operation::Create, Operation::SnapshotCreate, Operation::SnapshotDelete]
+    );
     world.until("web", "an empty slot", |seen| seen.status().get("snapshot").is_none()).await;
     world.audit();
 }
 
 #[tokio::test(start_paused = true)]
 async fn any_answer_to_taking_a_snapshot_makes_one() {
-    let status = |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
+    let status =
+        |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
     for single in [true, false] {
         for (name, kind, effects) in [
             ("lost reply", FaultKind::DropAfter, 1),
@@ -85,9 +91,18 @@ async fn any_answer_to_taking_a_snapshot_makes_one() {
             with_vm(&world).await;
             world.sim.inject(Fault::once(Match::operation(Operation::SnapshotCreate), kind));
             world.apply(manifest::snapshot("before", "web", json!({"description": "x".repeat(80)})));
-            world.until_snapshot("before", &format!("available after {name}"), |seen| seen.has("Available", "True")).await;
+            world
+                .until_snapshot("before", &format!("available after {name}"), |seen| {
+                    seen.has("Available", "True")
+                })
+                .await;
             world.quiet().await;
-            let started = world.sim.journal().iter().filter(|entry| entry.operation == Operation::SnapshotCreate && entry.effect).count();
+            let started = world
+                .sim
+                .journal()
+                .iter()
+                .filter(|entry| entry.operation == Operation::SnapshotCreate && entry.effect)
+                .count();
             assert_eq!(started, effects, "{name}:\n{}", world.tail());
             let vm = world.sim.instance(world.instance("web").id()).expect("it is there");
             assert_eq!(vm.snapshots.len(), 1, "{name}");
@@ -108,7 +123,11 @@ async fn a_crash_at_any_moment_takes_one_snapshot() {
         let _operator = world.start();
         world.until_snapshot("before", "available", |seen| seen.has("Available", "True")).await;
         world.quiet().await;
-        assert_eq!(world.sim.instance(world.instance("web").id()).expect("it is there").snapshots.len(), 1, "killed after {moment} ms");
+        assert_eq!(
+            world.sim.instance(world.instance("web").id()).expect("it is there").snapshots.len(),
+            1,
+            "killed after {moment} ms"
+        );
         world.audit();
     }
 }
@@ -122,7 +141,11 @@ async fn a_recovery_runs_once_for_each_request() {
         world.pass(Duration::from_secs(900)).await;
         recover(&world);
         let requested = world.snapshot("before").0["spec"]["recover"]["requestedAt"].clone();
-        world.until_snapshot("before", "receipt", |seen| seen.status()["handledRequests"]["recover"]["requestedAt"] == requested).await;
+        world
+            .until_snapshot("before", "receipt", |seen| {
+                seen.status()["handledRequests"]["recover"]["requestedAt"] == requested
+            })
+            .await;
         world.quiet().await;
         assert_eq!(recoveries(&world), round);
         assert_eq!(receipt(&world)["result"], "Succeeded");
@@ -134,7 +157,8 @@ async fn a_recovery_runs_once_for_each_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recovery_never_runs_twice() {
-    let status = |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
+    let status =
+        |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
     for (name, kind, most) in [
         ("lost reply", FaultKind::DropAfter, 1),
         ("reset before", FaultKind::DropBefore, 0),
@@ -150,7 +174,11 @@ async fn a_recovery_never_runs_twice() {
         world.pass(Duration::from_secs(900)).await;
         world.sim.inject(Fault::once(Match::operation(Operation::SnapshotRecover), kind));
         recover(&world);
-        world.until_snapshot("before", &format!("receipt after {name}"), |seen| seen.status()["handledRequests"]["recover"].is_object()).await;
+        world
+            .until_snapshot("before", &format!("receipt after {name}"), |seen| {
+                seen.status()["handledRequests"]["recover"].is_object()
+            })
+            .await;
         world.quiet().await;
         assert_eq!(world.count(Operation::SnapshotRecover), 1, "{name}:\n{}", world.tail());
         assert_eq!(recoveries(&world), most, "{name}");

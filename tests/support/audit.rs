@@ -52,7 +52,10 @@ pub fn check_status(status: &Value, before: Option<&Value>, name: &str) {
     let ready = find(status, "Ready").unwrap_or_else(|| panic!("{name}: a status without Ready: {status:#}"));
     for kind in ["Reconciling", "Stalled", "Drifted"] {
         if let Some(condition) = find(status, kind) {
-            assert_eq!(condition["status"], "True", "{name}: {kind} is only ever present as True: {status:#}");
+            assert_eq!(
+                condition["status"], "True",
+                "{name}: {kind} is only ever present as True: {status:#}"
+            );
         }
     }
     let reconciling = find(status, "Reconciling").is_some();

@@ -182,14 +182,17 @@ impl World {
         let stop = CancellationToken::new();
         let options = ClientOptions {
             root: "http://itcare/itcare".parse().expect("a URL"),
-            token_url: "http://itcare/auth/realms/cloud/protocol/openid-connect/token".parse().expect("a URL"),
+            token_url: "http://itcare/auth/realms/cloud/protocol/openid-connect/token"
+                .parse()
+                .expect("a URL"),
             scope: None,
             rate: setup.rate,
             burst: setup.burst,
             timeout: setup.timeout,
         };
         let credentials = Secret { id: setup.client_id.clone(), value: Arc::clone(&setup.secret) };
-        let itcare = api::Client::new(options, Arc::new(transport.clone()), Arc::new(credentials), Arc::new(()));
+        let itcare =
+            api::Client::new(options, Arc::new(transport.clone()), Arc::new(credentials), Arc::new(()));
         let identity = format!("replica-{number}");
         let drained = CancellationToken::new();
         let (gate, elector) = if setup.elect {
@@ -261,13 +264,21 @@ impl World {
     /// The instance object of that name in `shop`.
     #[track_caller]
     pub fn instance(&self, name: &str) -> Seen {
-        Seen(self.api.get("itcareinstances", "shop", name).unwrap_or_else(|| panic!("there is no instance {name}")))
+        Seen(
+            self.api
+                .get("itcareinstances", "shop", name)
+                .unwrap_or_else(|| panic!("there is no instance {name}")),
+        )
     }
 
     /// The snapshot object of that name in `shop`.
     #[track_caller]
     pub fn snapshot(&self, name: &str) -> Seen {
-        Seen(self.api.get("itcaresnapshots", "shop", name).unwrap_or_else(|| panic!("there is no snapshot {name}")))
+        Seen(
+            self.api
+                .get("itcaresnapshots", "shop", name)
+                .unwrap_or_else(|| panic!("there is no snapshot {name}")),
+        )
     }
 
     /// Whether the object is gone.
@@ -292,7 +303,8 @@ impl World {
     pub fn ask_for_a_look(&self, name: &str) {
         let now = self.now().to_string();
         let ask = |object: &mut Value| {
-            object["metadata"]["annotations"]["itcare.cegedim.cloud/reconcile-requested-at"] = now.clone().into();
+            object["metadata"]["annotations"]["itcare.cegedim.cloud/reconcile-requested-at"] =
+                now.clone().into();
         };
         self.api.edit("itcareinstances", "shop", name, ask).expect("the object is there");
     }
@@ -350,7 +362,9 @@ impl World {
         loop {
             match condition() {
                 Ok(()) => return,
-                Err(_) if begun.elapsed() < Duration::from_secs(2 * 3600) => sleep(Duration::from_millis(250)).await,
+                Err(_) if begun.elapsed() < Duration::from_secs(2 * 3600) => {
+                    sleep(Duration::from_millis(250)).await
+                }
                 Err(seen) => panic!("not within two hours: {what}; seen: {seen}\ncalls:\n{}", self.tail()),
             }
         }
@@ -364,13 +378,19 @@ impl World {
     /// Lets time pass until nothing has been changed for a while.
     pub async fn quiet(&self) {
         // The Lease moves all the time, and Events are told, not done.
-        let ours = |write: &itcare_lab::memory::Recorded| write.resource != "leases" && write.resource != "events";
-        let mark = |world: &Self| (world.changes().len(), world.api.writes().into_iter().filter(ours).count());
+        let ours =
+            |write: &itcare_lab::memory::Recorded| write.resource != "leases" && write.resource != "events";
+        let mark =
+            |world: &Self| (world.changes().len(), world.api.writes().into_iter().filter(ours).count());
         let mut last = mark(self);
         let mut since = tokio::time::Instant::now();
         let begun = since;
         while since.elapsed() < QUIET {
-            assert!(begun.elapsed() < Duration::from_secs(24 * 3600), "no quiet within a day; calls:\n{}", self.tail());
+            assert!(
+                begun.elapsed() < Duration::from_secs(24 * 3600),
+                "no quiet within a day; calls:\n{}",
+                self.tail()
+            );
             sleep(Duration::from_secs(5)).await;
             let now = mark(self);
             if now != last {
@@ -384,7 +404,10 @@ impl World {
         let journal = self.sim.journal();
         let skip = journal.len().saturating_sub(40);
         let lines = journal.iter().skip(skip).map(|entry| {
-            format!("  {} {} {}?{} → {:?} {}", entry.at, entry.method, entry.path, entry.query, entry.answer, entry.body)
+            format!(
+                "  {} {} {}?{} → {:?} {}",
+                entry.at, entry.method, entry.path, entry.query, entry.answer, entry.body
+            )
         });
         lines.collect::<Vec<_>>().join("\n")
     }
@@ -442,7 +465,8 @@ impl Seen {
     }
 
     pub fn ledger(&self) -> Value {
-        let text = self.0["metadata"]["annotations"]["itcare.cegedim.cloud/ledger"].as_str().unwrap_or("null");
+        let text =
+            self.0["metadata"]["annotations"]["itcare.cegedim.cloud/ledger"].as_str().unwrap_or("null");
         serde_json::from_str(text).unwrap_or_default()
     }
 

@@ -32,7 +32,16 @@ pub(in crate::api) struct ActionWire {
 
 impl From<ActionWire> for Action {
     fn from(wire: ActionWire) -> Self {
-        let ActionWire { id, status, resource_name, process, message, submitted_by, submitted_at, completed_at } = wire;
+        let ActionWire {
+            id,
+            status,
+            resource_name,
+            process,
+            message,
+            submitted_by,
+            submitted_at,
+            completed_at,
+        } = wire;
         Self {
             id: ActionId::new(id),
             status: ActionStatus::parse(&status),

@@ -214,9 +214,12 @@ impl From<DetailWire> for Detail {
             storage_information,
         } = wire;
         let place = |place: Option<Place>| place.and_then(|place| place.id.0);
-        let network: Option<Network> = network.map(Network::from).filter(|network| *network != Network::default());
-        let storage_information = storage_information.filter(|information| information.file_systems.is_some()).map(Storage::from);
-        let ip_address = ip_address.0.or_else(|| network.as_ref().and_then(|network| network.ip_address.clone()));
+        let network: Option<Network> =
+            network.map(Network::from).filter(|network| *network != Network::default());
+        let storage_information =
+            storage_information.filter(|information| information.file_systems.is_some()).map(Storage::from);
+        let ip_address =
+            ip_address.0.or_else(|| network.as_ref().and_then(|network| network.ip_address.clone()));
         Self {
             id: InstanceId::new(id),
             name: HostName::new(name),
@@ -226,7 +229,9 @@ impl From<DetailWire> for Detail {
                 let part = |value| u32::try_from(value).ok().filter(|value| *value > 0);
                 Some(Size { cpu: part(cpu)?, memory_gb: part(ram)? })
             }),
-            storage_gb: storage.0.or_else(|| storage_information.as_ref().and_then(|information| information.total_gb)),
+            storage_gb: storage
+                .0
+                .or_else(|| storage_information.as_ref().and_then(|information| information.total_gb)),
             file_systems: storage_information.map(|information| information.file_systems),
             ip_address,
             network,

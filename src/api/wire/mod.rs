@@ -15,5 +15,9 @@ pub(super) mod snapshot;
 pub(super) fn without_quotes(error: &serde_json::Error) -> String {
     let words = error.to_string();
     let plain = words.split('"').next().unwrap_or_default().trim_end();
-    if plain.len() == words.len() { words } else { format!("{plain} at line {} column {}", error.line(), error.column()) }
+    if plain.len() == words.len() {
+        words
+    } else {
+        format!("{plain} at line {} column {}", error.line(), error.column())
+    }
 }

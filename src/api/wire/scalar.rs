@@ -149,7 +149,9 @@ pub(in crate::api) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// A date.
-pub(in crate::api) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Lenient<Timestamp>, D::Error> {
+pub(in crate::api) fn date<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Lenient<Timestamp>, D::Error> {
     read(deserializer, |scalar| time::parse_lenient(&scalar.text()?))
 }
 

@@ -39,9 +39,20 @@ impl SnapshotWire {
     /// # Errors
     /// When there is a snapshot, but no id to name it by.
     pub fn slot(self) -> Result<Option<Slot>, &'static str> {
-        let Self { more, id, label, description, created_at, created_by, expires_at, recovered_at, snapshot_size } = self;
+        let Self {
+            more,
+            id,
+            label,
+            description,
+            created_at,
+            created_by,
+            expires_at,
+            recovered_at,
+            snapshot_size,
+        } = self;
         let Some(id) = id.0 else {
-            let known = [label.0.is_some(), description.0.is_some(), created_at.0.is_some(), expires_at.0.is_some()];
+            let known =
+                [label.0.is_some(), description.0.is_some(), created_at.0.is_some(), expires_at.0.is_some()];
             let empty = !known.contains(&true) && more.values().all(Value::is_null);
             return if empty { Ok(None) } else { Err("a snapshot without an id") };
         };

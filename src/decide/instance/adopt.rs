@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use super::groups;
-use super::intent::refused_words;
+use super::look::refused_words;
 use super::operation::Followed;
 use super::pass::Pass;
 use super::validate::Checked;
-use super::{live, new_ledger, observe as ask};
+use super::{live, new_ledger, observe as ask, resume};
 use crate::crd::instance::{AdoptionPolicy, ITCareInstanceSpec};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{CreateRequest, Decision, Guarded, GuardedCall, Need, Step, Wake};
 use crate::decide::retry::Hold;
-use crate::model::{Applied, Detail, Group, InstanceId, InstanceState, Listed, Observed, OperationKind, Origin, PowerState};
+use crate::model::{
+    Applied, Detail, Group, InstanceId, InstanceState, Listed, Observed, OperationKind, Origin, PowerState,
+};
 
 /// How old shared observations may be when they decide that there is no VM yet.
 fn list_mark(pass: &Pass<'_>) -> Duration {
@@ -35,7 +37,11 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
                 "the ledger was written under another ITCare account, and nothing shows yet that this one sees service {}; restore the account, or wait until another VM of that service reads right",
                 checked.service
             );
-            return pass.stalled_until(Reason::DeletionBlocked, message, Wake::After(view.site.observe_interval));
+            return pass.stalled_until(
+                Reason::DeletionBlocked,
+                message,
+                Wake::After(view.site.observe_interval),
+            );
         }
         // Nothing was ever made under this ledger: the new account may start afresh.
         let mut ledger = ledger.clone();
@@ -119,7 +125,9 @@ fn adopt(pass: Pass<'_>, checked: &Checked, id: InstanceId, mark: Duration) -> D
 fn missing(pass: Pass<'_>, id: InstanceId) -> Decision<InstanceStatus> {
     pass.stalled(
         Reason::InstanceMissing,
-        format!("spec.instanceId: ITCare has no VM {id}; correct the id, or remove it to have the VM created"),
+        format!(
+            "spec.instanceId: ITCare has no VM {id}; correct the id, or remove it to have the VM created"
+        ),
     )
 }
 
@@ -216,11 +224,7 @@ fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
         }
         Hold::Refused(left, message) => {
             let (reason, text) = refused_words(checked, OperationKind::Create, &message);
-            return pass.stalled_until(
-                reason,
-                text,
-                Wake::After(left),
-            );
+            return pass.stalled_until(reason, text, Wake::After(left));
         }
     }
     let mut ledger = pass.ledger.clone().unwrap_or_else(|| new_ledger(view));
@@ -244,7 +248,7 @@ pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
     let view = pass.view;
     if pass.ledger.as_ref().is_some_and(|ledger| ledger.resume.is_some() && ledger.instance.is_some()) {
         // The one thing that is still owed: power that we took.
-        pass = match live::give_power_back(pass, checked) {
+        pass = match resume::give_power_back(pass, checked) {
             Followed::Wait(decision) => return decision,
             Followed::Over(pass) => pass,
         };
@@ -252,7 +256,11 @@ pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
     if view.object.has_finalizer {
         return pass.finish(Step::RemoveFinalizer, Wake::After(Duration::ZERO));
     }
-    let known = view.spec.instance_id.map(InstanceId::new).or(pass.ledger.as_ref().and_then(|ledger| ledger.instance));
+    let known = view
+        .spec
+        .instance_id
+        .map(InstanceId::new)
+        .or(pass.ledger.as_ref().and_then(|ledger| ledger.instance));
     let id = match known {
         Some(id) => id,
         None => {
@@ -263,7 +271,10 @@ pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
             };
             match named.iter().filter(|item| item.is_live()).collect::<Vec<_>>().as_slice() {
                 [] => {
-                    let message = format!("spec.name: no VM named {} exists in service {}", checked.name, checked.service);
+                    let message = format!(
+                        "spec.name: no VM named {} exists in service {}",
+                        checked.name, checked.service
+                    );
                     return pass.stalled_until(
                         Reason::InstanceMissing,
                         message,

@@ -4,17 +4,18 @@
 use std::time::Duration;
 
 use super::adopt::mismatch;
-use super::live::{self, send};
+use super::live::send;
 use super::operation::{self, Followed};
 use super::pass::Pass;
 use super::validate::Checked;
-use super::{Claim, observe as ask};
+use super::{Claim, observe as ask, resume};
 use crate::crd::instance::{DeletionPolicy, ManagementPolicy};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{CallAction, Decision, Need, Step, Wake};
 use crate::decide::retry::{self, Hold};
 use crate::model::{
-    ActionId, ActionStatus, Detail, InstanceId, InstanceState, Observed, OperationKind, OperationResult, Origin,
+    ActionId, ActionStatus, Detail, InstanceId, InstanceState, Observed, OperationKind, OperationResult,
+    Origin,
 };
 
 /// Deletes, lets go, or says why it waits.
@@ -36,13 +37,15 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
         if view.spec.suspend {
             return let_go(pass);
         }
-        return match live::give_power_back(pass, checked) {
+        return match resume::give_power_back(pass, checked) {
             Followed::Wait(decision) => decision,
             Followed::Over(pass) => let_go(pass),
         };
     }
     if view.spec.suspend {
-        let message = format!("deletion of VM {id} waits: spec.suspend is true; set it to false, or set deletionPolicy: Retain to keep the VM");
+        let message = format!(
+            "deletion of VM {id} waits: spec.suspend is true; set it to false, or set deletionPolicy: Retain to keep the VM"
+        );
         return pass.working(Reason::Deleting, message, Wake::OnChange);
     }
     if !view.service_allowed {
@@ -53,7 +56,9 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
         return pass.stalled(Reason::ServiceNotAllowed, message);
     }
     if let Claim::LostTo(other) = &view.claim {
-        let message = format!("{other} manages VM {id} too, so it is not deleted; set deletionPolicy: Retain to let this object go");
+        let message = format!(
+            "{other} manages VM {id} too, so it is not deleted; set deletionPolicy: Retain to let this object go"
+        );
         return pass.stalled(Reason::Conflict, message);
     }
     delete(pass, checked, id)
@@ -61,7 +66,9 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
 
 fn let_go(mut pass: Pass<'_>) -> Decision<InstanceStatus> {
     if let Some(snapshot) = &pass.view.snapshots.intent {
-        let message = format!("snapshot {snapshot} has a call in flight on this VM; waiting for its outcome before letting go");
+        let message = format!(
+            "snapshot {snapshot} has a call in flight on this VM; waiting for its outcome before letting go"
+        );
         let wake = Wake::After(pass.view.site.action_interval);
         return pass.working(Reason::Deleting, message, wake);
     }
@@ -92,7 +99,13 @@ fn delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decision<Ins
     }
 }
 
-fn present(pass: Pass<'_>, checked: &Checked, id: InstanceId, detail: &Detail, at: Duration) -> Decision<InstanceStatus> {
+fn present(
+    pass: Pass<'_>,
+    checked: &Checked,
+    id: InstanceId,
+    detail: &Detail,
+    at: Duration,
+) -> Decision<InstanceStatus> {
     if detail.state == InstanceState::Removed {
         return let_go(pass);
     }
@@ -108,7 +121,9 @@ fn present(pass: Pass<'_>, checked: &Checked, id: InstanceId, detail: &Detail, a
         InstanceState::Active => (CallAction::Stop, format!("stopping {} to delete it", checked.name)),
         InstanceState::Inactive => (CallAction::Delete, format!("deleting {}", checked.name)),
         // No action runs (checked before it is sent): the state will not change by itself. Tried once.
-        InstanceState::Other(word) => (CallAction::Delete, format!("deleting {} in state {word}", checked.name)),
+        InstanceState::Other(word) => {
+            (CallAction::Delete, format!("deleting {} in state {word}", checked.name))
+        }
         InstanceState::Removed => return let_go(pass),
     };
     let kind = action.kind();
@@ -122,9 +137,11 @@ fn present(pass: Pass<'_>, checked: &Checked, id: InstanceId, detail: &Detail, a
     };
     match hold {
         Hold::No => send(pass, checked, detail, at, action, Reason::Deleting, message),
-        Hold::Backoff(left, words) => {
-            pass.working(Reason::Deleting, format!("{message} failed: {words}; trying again"), Wake::After(left))
-        }
+        Hold::Backoff(left, words) => pass.working(
+            Reason::Deleting,
+            format!("{message} failed: {words}; trying again"),
+            Wake::After(left),
+        ),
         Hold::Failing(left, words) | Hold::Refused(left, words) => {
             pass.stalled_until(Reason::DeletionBlocked, blocked(&words), Wake::After(left))
         }
@@ -132,7 +149,12 @@ fn present(pass: Pass<'_>, checked: &Checked, id: InstanceId, detail: &Detail, a
 }
 
 /// Our DELETE runs, or is over.
-fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: ActionId) -> Decision<InstanceStatus> {
+fn follow_delete(
+    mut pass: Pass<'_>,
+    checked: &Checked,
+    id: InstanceId,
+    action: ActionId,
+) -> Decision<InstanceStatus> {
     let view = pass.view;
     let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
     let Observed::Present { value: running, at: running_at } = view.cloud.running.since(mark) else {
@@ -145,7 +167,9 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
         return pass.working(Reason::Deleting, message, wake);
     };
     let read = match view.cloud.action(action) {
-        None | Some(Observed::Unknown) => return ask(pass, Need::Action(action), "reading the deletion's action"),
+        None | Some(Observed::Unknown) => {
+            return ask(pass, Need::Action(action), "reading the deletion's action");
+        }
         Some(read) => read,
     };
     match read {
@@ -163,8 +187,12 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
                 pass.generation(),
                 view.now.wall,
             );
-        pass.record_end(ended);
-            pass.working(Reason::Deleting, format!("the deletion of {} failed; trying again", checked.name), Wake::After(Duration::ZERO))
+            pass.record_end(ended);
+            pass.working(
+                Reason::Deleting,
+                format!("the deletion of {} failed; trying again", checked.name),
+                Wake::After(Duration::ZERO),
+            )
         }
         Observed::Present { .. } => match pass.detail_since(over_at) {
             Observed::Unknown => ask(pass, Need::Detail(id), "confirming that the VM is gone"),
@@ -184,9 +212,13 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
                         pass.generation(),
                         view.now.wall,
                     );
-        pass.record_end(ended);
+                    pass.record_end(ended);
                 }
-                pass.working(Reason::Deleting, format!("{} is deleted; waiting until ITCare no longer shows it", checked.name), wake)
+                pass.working(
+                    Reason::Deleting,
+                    format!("{} is deleted; waiting until ITCare no longer shows it", checked.name),
+                    wake,
+                )
             }
         },
         // The action is forgotten: the VM itself tells.
@@ -200,9 +232,10 @@ fn follow_delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, action: 
 /// 404 without a DELETE of ours that succeeded: proof takes more (DESIGN 5.6).
 fn absent(mut pass: Pass<'_>, checked: &Checked, id: InstanceId, at: Duration) -> Decision<InstanceStatus> {
     let view = pass.view;
-    let deleted = view.status.last_operation.as_ref().is_some_and(|last| {
-        last.kind == OperationKind::Delete && last.result == OperationResult::Succeeded
-    });
+    let deleted =
+        view.status.last_operation.as_ref().is_some_and(|last| {
+            last.kind == OperationKind::Delete && last.result == OperationResult::Succeeded
+        });
     if deleted {
         return let_go(pass);
     }

@@ -33,7 +33,8 @@ pub(super) fn record(status: &mut InstanceStatus, detail: &Detail, view: &View<'
     if let Some(network) = network {
         status.network = Some(network_status(network));
     }
-    let address = detail.ip_address.as_ref().or_else(|| network.and_then(|network| network.ip_address.as_ref()));
+    let address =
+        detail.ip_address.as_ref().or_else(|| network.and_then(|network| network.ip_address.as_ref()));
     status.ip_address = address.map(|text| bounded(text, 64));
     status.location = Some(LocationStatus {
         region: text(&detail.region, 64),
@@ -98,7 +99,9 @@ pub(super) fn keep_since(old: &[Drift], new: Vec<Drift>) -> Vec<Drift> {
     new.into_iter()
         .map(|mut drift| {
             let same = old.iter().find(|other| {
-                other.field == drift.field && other.desired == drift.desired && other.observed == drift.observed
+                other.field == drift.field
+                    && other.desired == drift.desired
+                    && other.observed == drift.observed
             });
             if let Some(same) = same {
                 drift.since = same.since;
@@ -111,7 +114,8 @@ pub(super) fn keep_since(old: &[Drift], new: Vec<Drift>) -> Vec<Drift> {
 /// The `Drifted` condition as it was: nothing was compared since.
 pub(super) fn still_drifted(conditions: &[Condition]) -> Option<Extra> {
     let old = condition::find(conditions, ConditionType::Drifted)?;
-    let reason = [Reason::Drift, Reason::NotEffective].into_iter().find(|reason| reason.as_str() == old.reason)?;
+    let reason =
+        [Reason::Drift, Reason::NotEffective].into_iter().find(|reason| reason.as_str() == old.reason)?;
     Some(Extra { type_: ConditionType::Drifted, status: true, reason, message: old.message.clone() })
 }
 
@@ -133,7 +137,10 @@ pub(super) fn drifted(drift: &[Drift], ledger: Option<&Ledger>) -> Option<Extra>
         })
         .collect();
     let (reason, cure) = if drift.iter().any(|drift| ineffective(&drift.field)) || ineffective(&first.field) {
-        (Reason::NotEffective, "it was sent and accepted, yet nothing changed; it is sent again when the spec changes")
+        (
+            Reason::NotEffective,
+            "it was sent and accepted, yet nothing changed; it is sent again when the spec changes",
+        )
     } else {
         (Reason::Drift, "driftPolicy Report leaves it so; change the spec, or set driftPolicy: Correct")
     };

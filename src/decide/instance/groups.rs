@@ -89,7 +89,9 @@ pub(super) fn evaluate(
                 (Some(false), _) => Standing::Matched,
                 (_, Some(held)) => Standing::Held(held.why, held.message.clone()),
                 (None, None) if applied => Standing::Unreported,
-                (Some(true), None) if applied && spec.drift_policy == DriftPolicy::Report => Standing::Reported,
+                (Some(true), None) if applied && spec.drift_policy == DriftPolicy::Report => {
+                    Standing::Reported
+                }
                 (Some(true) | None, None) => Standing::Due,
             };
             GroupState { group, hash, desired, observed, standing }
@@ -98,7 +100,12 @@ pub(super) fn evaluate(
 }
 
 /// Whether ITCare says nothing about what a group asks for.
-pub(super) fn is_silent(spec: &ITCareInstanceSpec, checked: &Checked, detail: Option<&Detail>, group: Group) -> bool {
+pub(super) fn is_silent(
+    spec: &ITCareInstanceSpec,
+    checked: &Checked,
+    detail: Option<&Detail>,
+    group: Group,
+) -> bool {
     detail.is_some_and(|detail| compare(spec, checked, detail, group).differs.is_none())
 }
 
@@ -128,12 +135,17 @@ fn compare(spec: &ITCareInstanceSpec, checked: &Checked, detail: &Detail, group:
         Group::Power => Comparison {
             desired: spec.power_state.map(|power| power.to_string()).unwrap_or_default(),
             observed: detail.state.as_str().to_owned(),
-            differs: detail.state.power().zip(spec.power_state).map(|(observed, desired)| observed != desired),
+            differs: detail
+                .state
+                .power()
+                .zip(spec.power_state)
+                .map(|(observed, desired)| observed != desired),
         },
         Group::Patching => patching(spec, detail),
         Group::Monitoring => {
             let Some(wish) = &spec.monitoring else { return switch(false, None) };
-            let alerting = wish.alerting.zip(detail.monitoring.alerting).map(|(desired, observed)| desired != observed);
+            let alerting =
+                wish.alerting.zip(detail.monitoring.alerting).map(|(desired, observed)| desired != observed);
             let enabled = detail.monitoring.enabled.map(|observed| observed != wish.enabled);
             let describe = |enabled: Option<bool>, alerting: Option<bool>| {
                 let mut text = words(enabled, "enabled", "disabled");
@@ -154,12 +166,14 @@ fn compare(spec: &ITCareInstanceSpec, checked: &Checked, detail: &Detail, group:
                 },
             }
         }
-        Group::Replication => {
-            spec.replication.as_ref().map_or_else(|| switch(false, None), |wish| switch(wish.enabled, detail.replication))
-        }
-        Group::Backup => {
-            spec.backup.as_ref().map_or_else(|| switch(false, None), |wish| switch(wish.enabled, detail.backup))
-        }
+        Group::Replication => spec
+            .replication
+            .as_ref()
+            .map_or_else(|| switch(false, None), |wish| switch(wish.enabled, detail.replication)),
+        Group::Backup => spec
+            .backup
+            .as_ref()
+            .map_or_else(|| switch(false, None), |wish| switch(wish.enabled, detail.backup)),
     }
 }
 
@@ -183,7 +197,11 @@ fn patching(spec: &ITCareInstanceSpec, detail: &Detail) -> Comparison {
         // No group wished means no preference: any group will do.
         Some(false) => Some(wish.group.is_some() && wish.group != group),
     };
-    Comparison { desired: describe(Some(wish.excluded), wish.group), observed: describe(excluded, group), differs }
+    Comparison {
+        desired: describe(Some(wish.excluded), wish.group),
+        observed: describe(excluded, group),
+        differs,
+    }
 }
 
 /// The call that carries a wish out.
@@ -199,10 +217,10 @@ pub(super) fn call(spec: &ITCareInstanceSpec, checked: &Checked, group: Group) -
             reason: wish.exclusion_reason.clone().filter(|_| wish.excluded),
             group: wish.group.filter(|_| !wish.excluded),
         }),
-        Group::Monitoring => spec.monitoring.as_ref().map(|wish| CallAction::UpdateMonitoring {
-            enabled: wish.enabled,
-            alerting: wish.alerting,
-        }),
+        Group::Monitoring => spec
+            .monitoring
+            .as_ref()
+            .map(|wish| CallAction::UpdateMonitoring { enabled: wish.enabled, alerting: wish.alerting }),
         Group::Replication => spec.replication.as_ref().map(|wish| CallAction::UpdateReplication {
             enabled: wish.enabled,
             reason: wish.disabled_reason.clone().filter(|_| !wish.enabled),

@@ -6,8 +6,9 @@ use super::adopt::mismatch;
 use super::groups::{self, GroupState, Standing};
 use super::operation::{self, Followed};
 use super::pass::Pass;
+use super::resume::resume;
 use super::validate::Checked;
-use super::{Claim, facts, observe as ask, one_shot};
+use super::{facts, observe as ask, one_shot};
 use crate::crd::instance::ResizePolicy;
 use crate::crd::status::{Drift, LastOperation, bounded};
 use crate::crd::{InstanceStatus, Reason};
@@ -15,7 +16,8 @@ use crate::decide::decision::{Call, CallAction, Decision, Need, Step, Wake};
 use crate::decide::retry::{self, Hold};
 use crate::model::failure::says_http;
 use crate::model::{
-    Detail, Group, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, OperationResult, PowerState, Resume, time,
+    Detail, Group, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, OperationResult, PowerState,
+    Resume, time,
 };
 
 /// Keeps the VM as the spec asks.
@@ -67,8 +69,10 @@ fn at_rest(pass: &Pass<'_>, checked: &Checked) -> Option<Wake> {
         Observed::Absent { at } => *at < pass.memory.effect_end,
         Observed::Present { .. } | Observed::Unknown => true,
     };
-    // A snapshot call of ours ended since: the detail shows the slot.
-    let detail_is_current = view.cloud.detail.at().is_none_or(|at| at >= pass.memory.effect_end);
+    // A snapshot call of ours may have ended since: the detail shows the slot. And one that was read by this very
+    // pass has not been compared with anything yet.
+    let detail_is_current =
+        view.cloud.detail.at().is_none_or(|at| at >= pass.memory.effect_end && at < view.pass);
     let quiet = written
         && detail_is_current
         && pass.was_settled()
@@ -96,7 +100,9 @@ pub(super) fn detail_mark(pass: &Pass<'_>) -> Duration {
     }
     let known = view.cloud.detail.as_ref().value().map(|detail| detail.state.as_str());
     match &view.cloud.listed {
-        Observed::Present { value, at } if known.is_some_and(|state| state != value.state.as_str()) => mark.max(*at),
+        Observed::Present { value, at } if known.is_some_and(|state| state != value.state.as_str()) => {
+            mark.max(*at)
+        }
         Observed::Absent { at } => mark.max(*at),
         Observed::Present { .. } | Observed::Unknown => mark,
     }
@@ -130,7 +136,12 @@ fn missing(mut pass: Pass<'_>, id: InstanceId) -> Decision<InstanceStatus> {
     )
 }
 
-fn business(mut pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration) -> Decision<InstanceStatus> {
+fn business(
+    mut pass: Pass<'_>,
+    checked: &Checked,
+    detail: &Detail,
+    at: Duration,
+) -> Decision<InstanceStatus> {
     let view = pass.view;
     let create_failed = pass
         .status
@@ -157,7 +168,9 @@ fn business(mut pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration
             applied.groups.insert(state.group, state.hash.clone());
             ledger.held.remove(&state.group);
         }
-        ledger.held.retain(|group, held| states.iter().any(|state| state.group == *group && state.hash == held.hash));
+        ledger.held.retain(|group, held| {
+            states.iter().any(|state| state.group == *group && state.hash == held.hash)
+        });
     });
     let mut rest = Rest::default();
     match one_shot::reset(&mut pass, checked, detail, at) {
@@ -166,7 +179,9 @@ fn business(mut pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration
         one_shot::Reset::Act(step, message) => {
             return match step {
                 Step::Observe(need) => ask(pass, need, "checking the reset"),
-                step => preflight(pass, checked, detail, at, (step, Owed::Nothing), Reason::Resetting, message),
+                step => {
+                    preflight(pass, checked, detail, at, (step, Owed::Nothing), Reason::Resetting, message)
+                }
             };
         }
     }
@@ -192,23 +207,24 @@ fn business(mut pass: Pass<'_>, checked: &Checked, detail: &Detail, at: Duration
     rest.conclude(pass, detail)
 }
 
-enum Next<'a> {
+#[expect(clippy::large_enum_variant, reason = "moved once, right away")]
+pub(super) enum Next<'a> {
     Effect(Box<Decision<InstanceStatus>>),
     On(Pass<'a>),
 }
 
 /// What remains to be said once no effect is due.
 #[derive(Default)]
-struct Rest {
-    stalled: Option<(Reason, String)>,
-    working: Option<(Reason, String)>,
-    wake: Option<Duration>,
+pub(super) struct Rest {
+    pub stalled: Option<(Reason, String)>,
+    pub working: Option<(Reason, String)>,
+    pub wake: Option<Duration>,
     /// A resize that will be tried again soon: power is given back after it.
-    resize_soon: bool,
+    pub resize_soon: bool,
 }
 
 impl Rest {
-    fn wake(&mut self, after: Duration) {
+    pub fn wake(&mut self, after: Duration) {
         self.wake = Some(self.wake.map_or(after, |wake| wake.min(after)));
     }
 
@@ -260,7 +276,11 @@ impl Business<'_> {
         if self.detail.state.power().is_none() {
             rest.working.get_or_insert((
                 Reason::ForeignActionInProgress,
-                format!("ITCare reports state {}; waiting until {} is ACTIVE or INACTIVE", self.detail.state.as_str(), self.checked.name),
+                format!(
+                    "ITCare reports state {}; waiting until {} is ACTIVE or INACTIVE",
+                    self.detail.state.as_str(),
+                    self.checked.name
+                ),
             ));
             rest.wake(pass.view.site.observe_interval);
             return Next::On(pass);
@@ -294,16 +314,33 @@ impl Business<'_> {
         }
         let stop_first = sent == OperationKind::Stop && state.group == Group::Size;
         let reason = if stop_first { Reason::Stopping } else { operation::reason(kind) };
-        let message = format!("{sent} of {}: spec.{} asks for {}, ITCare reports {}", self.checked.name, state.group.field(), state.desired, state.observed);
+        let message = format!(
+            "{sent} of {}: spec.{} asks for {}, ITCare reports {}",
+            self.checked.name,
+            state.group.field(),
+            state.desired,
+            state.observed
+        );
         let resume = if stop_first { Owed::Power } else { Owed::Nothing };
-        let call = Call { id: self.detail.id, change_reference: pass.view.spec.change_reference.clone(), action };
-        Next::Effect(Box::new(preflight(pass, self.checked, self.detail, self.at, (Step::Call(call), resume), reason, message)))
+        let call =
+            Call { id: self.detail.id, change_reference: pass.view.spec.change_reference.clone(), action };
+        Next::Effect(Box::new(preflight(
+            pass,
+            self.checked,
+            self.detail,
+            self.at,
+            (Step::Call(call), resume),
+            reason,
+            message,
+        )))
     }
 
     fn call(&self, pass: &Pass<'_>, group: Group) -> Option<CallAction> {
         let running = self.detail.state == InstanceState::Active;
         match group {
-            Group::Size if running && pass.view.spec.resize_policy == ResizePolicy::StopStart => Some(CallAction::Stop),
+            Group::Size if running && pass.view.spec.resize_policy == ResizePolicy::StopStart => {
+                Some(CallAction::Stop)
+            }
             // Power that we took for a resize is given back by `resume`, not twice.
             Group::Power
                 if pass.ledger.as_ref().is_some_and(|ledger| ledger.resume.is_some())
@@ -315,8 +352,16 @@ impl Business<'_> {
         }
     }
 
-    fn refused(&self, pass: &Pass<'_>, state: &GroupState, sent: OperationKind, message: &str) -> (Reason, String) {
-        if pass.last(sent).is_some_and(needs_power_off) && pass.view.spec.resize_policy == ResizePolicy::InPlace {
+    fn refused(
+        &self,
+        pass: &Pass<'_>,
+        state: &GroupState,
+        sent: OperationKind,
+        message: &str,
+    ) -> (Reason, String) {
+        if pass.last(sent).is_some_and(needs_power_off)
+            && pass.view.spec.resize_policy == ResizePolicy::InPlace
+        {
             return (
                 Reason::PowerOffRequired,
                 format!(
@@ -327,15 +372,21 @@ impl Business<'_> {
         }
         (
             Reason::Rejected,
-            format!("spec.{}: ITCare refused {}: {message}; correct the field", state.group.field(), state.desired),
+            format!(
+                "spec.{}: ITCare refused {}: {message}; correct the field",
+                state.group.field(),
+                state.desired
+            ),
         )
     }
 }
 
 /// The hold on a kind. A resize that was refused because the VM runs is asked for again when it does not
 /// any more, and not before: the state explains the refusal.
-fn held_back(pass: &Pass<'_>, detail: &Detail, kind: OperationKind) -> Hold {
-    if let Some(last) = pass.last(kind).filter(|last| needs_power_off(last) && last.generation == Some(pass.generation())) {
+pub(super) fn held_back(pass: &Pass<'_>, detail: &Detail, kind: OperationKind) -> Hold {
+    if let Some(last) =
+        pass.last(kind).filter(|last| needs_power_off(last) && last.generation == Some(pass.generation()))
+    {
         return match detail.state {
             InstanceState::Active => Hold::Refused(retry::RECHECK, last.message.clone().unwrap_or_default()),
             InstanceState::Inactive | InstanceState::Removed | InstanceState::Other(_) => Hold::No,
@@ -351,100 +402,6 @@ fn needs_power_off(last: &LastOperation) -> bool {
         && last.state.as_deref() == Some(InstanceState::Active.as_str())
         // 400 is what the API's page promises for a wrong state; it is also what an unknown size gets.
         && last.message.as_deref().is_some_and(|words| says_http(words, 400) && !words.contains("sizing"))
-}
-
-/// Gives back power that was taken for a resize (DESIGN 5.5).
-fn resume<'a>(mut pass: Pass<'a>, checked: &Checked, detail: &Detail, at: Duration, rest: &mut Rest) -> Next<'a> {
-    if pass.ledger.as_ref().is_none_or(|ledger| ledger.resume.is_none()) || rest.resize_soon {
-        return Next::On(pass);
-    }
-    if pass.view.spec.power_state == Some(PowerState::Stopped) {
-        pass.edit(|ledger| ledger.resume = None);
-        return Next::On(pass);
-    }
-    let seen = *pass.memory.resume_seen.get_or_insert(pass.view.now.mono);
-    match &detail.state {
-        InstanceState::Active => {
-            let due = seen + pass.view.site.settle;
-            if at >= due {
-                pass.edit(|ledger| ledger.resume = None);
-            } else {
-                // The next look must be a new one; until then all is as asked.
-                rest.wake(due.saturating_sub(pass.view.now.mono).max(Duration::from_millis(10)));
-            }
-            Next::On(pass)
-        }
-        InstanceState::Inactive => match held_back(&pass, detail, OperationKind::Start) {
-            Hold::No => {
-                let message = format!("starting {} again after its resize", checked.name);
-                Next::Effect(Box::new(send(pass, checked, detail, at, CallAction::Start, Reason::Starting, message)))
-            }
-            Hold::Backoff(left, message) => {
-                rest.wake(left);
-                rest.working = Some((Reason::Starting, format!("{} could not be started again: {message}; trying again", checked.name)));
-                Next::On(pass)
-            }
-            Hold::Failing(left, message) | Hold::Refused(left, message) => {
-                rest.wake(left);
-                rest.stalled = Some((Reason::ActionFailed, format!("{} was stopped for a resize and cannot be started again: {message}; start it in ITCare", checked.name)));
-                Next::On(pass)
-            }
-        },
-        InstanceState::Removed | InstanceState::Other(_) => Next::On(pass),
-    }
-}
-
-/// Power that is owed although the VM is not managed any more (`Retain`, `Observe`).
-pub(super) fn give_power_back<'a>(mut pass: Pass<'a>, checked: &Checked) -> Followed<'a> {
-    let view = pass.view;
-    let owes = pass
-        .ledger
-        .as_ref()
-        .filter(|ledger| ledger.resume.is_some() && view.spec.power_state != Some(PowerState::Stopped))
-        .and_then(|ledger| ledger.instance);
-    // Whoever lost the claim makes no call at all; the holder owes it now.
-    let Some(id) = owes.filter(|_| view.claim == Claim::Held) else { return Followed::Over(pass) };
-    pass = match operation::follow(pass, checked, id) {
-        Followed::Wait(decision) => return Followed::Wait(decision),
-        Followed::Over(pass) => pass,
-    };
-    let (detail, at) = match pass.detail_since(view.pass) {
-        Observed::Unknown => return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM to give it its power back")),
-        Observed::Absent { .. } => return Followed::Over(pass),
-        Observed::Present { value, at } => (value, at),
-    };
-    if mismatch(checked, id, detail).is_some() {
-        return Followed::Over(pass);
-    }
-    let waiting = format!("waiting until {} runs again before letting it go", checked.name);
-    match &detail.state {
-        InstanceState::Active => {
-            // The stop may be on its way still: it shows within the settle time.
-            let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + view.site.settle;
-            if at < due {
-                let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
-                return Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(left)));
-            }
-            pass.edit(|ledger| ledger.resume = None);
-            Followed::Over(pass)
-        }
-        InstanceState::Inactive => match held_back(&pass, detail, OperationKind::Start) {
-            Hold::No => {
-                let message = format!("starting {} again before letting it go", checked.name);
-                Followed::Wait(send(pass, checked, detail, at, CallAction::Start, Reason::Starting, message))
-            }
-            Hold::Backoff(left, _) => Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(left))),
-            Hold::Failing(..) | Hold::Refused(..) => {
-                pass.edit(|ledger| ledger.resume = None);
-                Followed::Over(pass)
-            }
-        },
-        InstanceState::Other(_) => {
-            let wake = Wake::After(view.site.observe_interval);
-            Followed::Wait(pass.working(Reason::Starting, waiting, wake))
-        }
-        InstanceState::Removed => Followed::Over(pass),
-    }
 }
 
 /// A call that changes something, once everything that must be known just before is known (DESIGN 5.3).
@@ -524,12 +481,17 @@ pub(super) fn ready(pass: Pass<'_>, detail: &Detail) -> Decision<InstanceStatus>
 fn ready_until(mut pass: Pass<'_>, detail: &Detail, wake: Wake) -> Decision<InstanceStatus> {
     facts::record_listed(&mut pass.status, &detail.listed());
     match detail.state.power() {
-        Some(PowerState::Running) => pass.ready(Reason::Running, format!("{} ({}) runs", detail.name, detail.id), wake),
+        Some(PowerState::Running) => {
+            pass.ready(Reason::Running, format!("{} ({}) runs", detail.name, detail.id), wake)
+        }
         Some(PowerState::Stopped) => {
             pass.ready(Reason::Stopped, format!("{} ({}) is stopped", detail.name, detail.id), wake)
         }
         None => {
-            let message = format!("ITCare reports state {}; waiting until it is ACTIVE or INACTIVE", detail.state.as_str());
+            let message = format!(
+                "ITCare reports state {}; waiting until it is ACTIVE or INACTIVE",
+                detail.state.as_str()
+            );
             let interval = pass.view.site.observe_interval;
             pass.working(Reason::ForeignActionInProgress, message, Wake::After(interval))
         }

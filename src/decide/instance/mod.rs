@@ -10,17 +10,19 @@ mod facts;
 mod groups;
 mod intent;
 mod live;
+mod look;
 mod one_shot;
 mod operation;
 mod outcome;
 mod pass;
+mod resume;
 mod validate;
 mod view;
 
 pub use groups::hashes;
+pub(crate) use one_shot::not_after;
 pub use outcome::after;
 pub use validate::{Invalid, validate};
-pub(crate) use one_shot::not_after;
 pub(super) use view::{Admission, admit_ledger};
 pub use view::{Claim, ObjectFacts, SnapshotFacts, View};
 
@@ -41,7 +43,11 @@ pub fn next(view: &View<'_>) -> Decision<InstanceStatus> {
         Admission::Copy(from) => return drop_copy(pass, &from),
         Admission::Stalled(reason, message) => {
             // Retain lets go in every stalled state: the way out that needs no call.
-            return if letting_go { pass.finish(Step::RemoveFinalizer, Wake::OnChange) } else { pass.stalled(reason, message) };
+            return if letting_go {
+                pass.finish(Step::RemoveFinalizer, Wake::OnChange)
+            } else {
+                pass.stalled(reason, message)
+            };
         }
     }
     let checked = match validate(view.spec) {
@@ -114,7 +120,9 @@ fn drop_copy(mut pass: Pass<'_>, from: &str) -> Decision<InstanceStatus> {
     pass.notes.push(Note {
         warning: true,
         reason: Reason::ForeignLedger,
-        message: format!("the ledger was copied from {from}; it is dropped, and this object starts without a VM"),
+        message: format!(
+            "the ledger was copied from {from}; it is dropped, and this object starts without a VM"
+        ),
     });
     pass.status.ledger = None;
     pass.status.id = None;

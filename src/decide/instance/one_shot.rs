@@ -54,7 +54,12 @@ pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at:
     let requested = request.requested_at;
     let now = view.now.wall;
     if requested > time::after(now, AHEAD) {
-        note(pass, format!("spec.reset.requestedAt {requested} lies more than five minutes ahead; it is carried out then"));
+        note(
+            pass,
+            format!(
+                "spec.reset.requestedAt {requested} lies more than five minutes ahead; it is carried out then"
+            ),
+        );
         return Reset::Wait(time::since(requested, now).saturating_sub(AHEAD).max(Duration::from_secs(1)));
     }
     let end = not_after(requested, request.not_after);
@@ -64,11 +69,22 @@ pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at:
             .is_some_and(|last| last.result == OperationResult::Refused && last.finished_at >= requested);
         let result = if refused { OperationResult::Refused } else { OperationResult::Expired };
         receipt(pass, OneShot::Reset, requested, result, None, Some(format!("not carried out before {end}")));
-        note(pass, format!("the reset requested at {requested} was not carried out before {end}; ask anew with a later requestedAt"));
+        note(
+            pass,
+            format!(
+                "the reset requested at {requested} was not carried out before {end}; ask anew with a later requestedAt"
+            ),
+        );
         return Reset::None;
     }
     if detail.state != InstanceState::Active {
-        note(pass, format!("the reset requested at {requested} waits until {} is ACTIVE, at most until {end}", checked.name));
+        note(
+            pass,
+            format!(
+                "the reset requested at {requested} waits until {} is ACTIVE, at most until {end}",
+                checked.name
+            ),
+        );
         return Reset::Wait(time::since(end, now).min(view.site.observe_interval) + Duration::from_secs(1));
     }
     match pass.hold(OperationKind::Reset) {
@@ -93,7 +109,14 @@ pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at:
     if let Some(action) = done {
         let id = action.id;
         let words = format!("action {id} may already be this reset; it is not sent");
-        receipt(pass, OneShot::Reset, requested, OperationResult::OutcomeUnknown, Some(id), Some(words.clone()));
+        receipt(
+            pass,
+            OneShot::Reset,
+            requested,
+            OperationResult::OutcomeUnknown,
+            Some(id),
+            Some(words.clone()),
+        );
         note(pass, format!("reset requested at {requested}: {words}; ask anew with a later requestedAt"));
         return Reset::None;
     }
@@ -109,7 +132,7 @@ fn recorded_actions(pass: &Pass<'_>) -> Vec<i64> {
     status
         .handled_requests
         .values()
-        .filter_map(|receipt| receipt.action_id)
+        .flat_map(Receipt::action_ids)
         .chain(status.last_operation.as_ref().and_then(|last| last.action_id))
         .chain(pass.status.last_operation.as_ref().and_then(|last| last.action_id))
         .collect()
@@ -127,12 +150,14 @@ pub(super) fn receipt(
     pass.edit(|ledger| {
         ledger.handled.insert(request, requested_at);
     });
+    let earlier = Receipt::remembered(pass.status.handled_requests.get(&request));
     pass.status.handled_requests.insert(
         request,
         Receipt {
             requested_at,
             result,
             action_id: action.map(ActionId::get),
+            earlier_action_ids: earlier,
             finished_at: time::whole_seconds(pass.view.now.wall),
             message: message.map(|text| bounded(&text, 2048)),
         },

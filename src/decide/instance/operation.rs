@@ -13,7 +13,8 @@ use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Note, Wake};
 use crate::decide::retry;
 use crate::model::{
-    ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, PowerState,
+    ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OperationKind,
+    PowerState,
 };
 
 /// What following an operation came to.
@@ -94,20 +95,37 @@ pub(super) fn follow<'a>(pass: Pass<'a>, checked: &Checked, id: InstanceId) -> F
 
 /// The answer was ambiguous: decided anew from a detail and a running-actions read, both requested a settle
 /// time later (DESIGN 5.3).
-fn follow_unknown<'a>(mut pass: Pass<'a>, checked: &Checked, id: InstanceId, operation: &Operation) -> Followed<'a> {
+fn follow_unknown<'a>(
+    mut pass: Pass<'a>,
+    checked: &Checked,
+    id: InstanceId,
+    operation: &Operation,
+) -> Followed<'a> {
     let view = pass.view;
     let mark = pass.memory.unclear_since(operation.submitted_at, view.now.mono) + view.site.settle;
     if view.now.mono < mark {
-        let message = format!("the {} of {} got no clear answer; looking again before anything else is sent", operation.kind, checked.name);
-        return Followed::Wait(pass.working(Reason::ResolvingOutcome, message, Wake::After(mark - view.now.mono)));
+        let message = format!(
+            "the {} of {} got no clear answer; looking again before anything else is sent",
+            operation.kind, checked.name
+        );
+        return Followed::Wait(pass.working(
+            Reason::ResolvingOutcome,
+            message,
+            Wake::After(mark - view.now.mono),
+        ));
     }
     let Observed::Present { value: running, .. } = view.cloud.running.since(mark) else {
         return Followed::Wait(ask(pass, Need::Running { since: mark }, "looking at running actions"));
     };
     if let Some(action) = running.first() {
         pass.memory.running_seen = Some(view.now.mono);
-        let message = format!("action {} runs on {}; it may come of the {}", action.id, checked.name, operation.kind);
-        return Followed::Wait(pass.working(Reason::ResolvingOutcome, message, Wake::After(view.site.action_interval)));
+        let message =
+            format!("action {} runs on {}; it may come of the {}", action.id, checked.name, operation.kind);
+        return Followed::Wait(pass.working(
+            Reason::ResolvingOutcome,
+            message,
+            Wake::After(view.site.action_interval),
+        ));
     }
     if let Observed::Unknown = view.cloud.detail.since(mark) {
         return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM"));
@@ -213,15 +231,24 @@ fn shows_wish(
 }
 
 /// Success was reported, the detail still differs: it has a settle time to show.
-fn not_seen_yet<'a>(mut pass: Pass<'a>, checked: &Checked, operation: &Operation, action: ActionId) -> Followed<'a> {
+fn not_seen_yet<'a>(
+    mut pass: Pass<'a>,
+    checked: &Checked,
+    operation: &Operation,
+    action: ActionId,
+) -> Followed<'a> {
     let view = pass.view;
     let first = pass.memory.first_end(action, view.now.mono);
     let due = first + view.site.settle;
     let looked = view.cloud.detail.at().unwrap_or_default();
     if looked < due {
         let left = due.saturating_sub(view.now.mono);
-        let message = format!("{} of {} ended well (action {action}); waiting to see its effect", operation.kind, checked.name);
-        let next = left.min(view.site.action_interval.max(view.site.settle / 4)).max(Duration::from_millis(10));
+        let message = format!(
+            "{} of {} ended well (action {action}); waiting to see its effect",
+            operation.kind, checked.name
+        );
+        let next =
+            left.min(view.site.action_interval.max(view.site.settle / 4)).max(Duration::from_millis(10));
         return Followed::Wait(pass.working(reason(operation.kind), message, Wake::After(next)));
     }
     // "Still different" takes a value to differ: a field that ITCare does not report proves nothing.
@@ -236,7 +263,7 @@ fn not_seen_yet<'a>(mut pass: Pass<'a>, checked: &Checked, operation: &Operation
 fn complete(pass: &mut Pass<'_>, operation: &Operation, action: ActionId, effective: bool) {
     pass.status.operation = None;
     let ended = succeeded(operation.kind, Some(action.get()), pass);
-        pass.record_end(ended);
+    pass.record_end(ended);
     pass.memory.ambiguous = false;
     if operation.kind == OperationKind::Stop {
         pass.memory.resume_seen = Some(pass.view.now.mono);
@@ -268,7 +295,13 @@ fn asked_for(pass: &Pass<'_>, kind: OperationKind) -> bool {
     }
 }
 
-fn failed(pass: &mut Pass<'_>, checked: &Checked, operation: &Operation, action: ActionId, message: Option<String>) {
+fn failed(
+    pass: &mut Pass<'_>,
+    checked: &Checked,
+    operation: &Operation,
+    action: ActionId,
+    message: Option<String>,
+) {
     let last: LastOperation = retry::failed(
         pass.last(operation.kind),
         operation.kind,

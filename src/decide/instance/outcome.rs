@@ -1,14 +1,16 @@
 //! What the status says once an effect was tried: pure, like the decision itself.
 
 use super::View;
-use super::intent::refused_words;
+use super::look::refused_words;
 use super::operation;
 use super::pass::Pass;
 use super::validate;
 use crate::crd::status::{LastOperation, Operation, bounded};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Outcome, Step, Wake};
-use crate::model::{Failure, FailureClass, HeldWhy, Intent, Ledger, Moment, OperationKind, OperationResult, time};
+use crate::model::{
+    Failure, FailureClass, HeldWhy, Intent, Ledger, Moment, OperationKind, OperationResult, time,
+};
 
 /// How often in a row a 409 counts as "busy" before it counts as "no".
 const CONFLICTS: u32 = 5;
@@ -73,7 +75,8 @@ pub fn after(
                 generation: Some(pass.generation()),
             });
             let wake = Wake::After(view.site.action_interval);
-            let message = format!("{doing}: {}; looking for what it did before anything else is sent", failure.message);
+            let message =
+                format!("{doing}: {}; looking for what it did before anything else is sent", failure.message);
             pass.working(Reason::ResolvingOutcome, message, wake)
         }
     }
@@ -105,7 +108,7 @@ fn refused(
         failures: None,
         generation: Some(pass.generation()),
     };
-        pass.record_end(ended);
+    pass.record_end(ended);
     match intent {
         Some(intent) => {
             // No operation runs: the spec, whose correction is asked for, must not be locked by one.
@@ -115,14 +118,19 @@ fn refused(
         }
         None => {
             // Read again first: the state may explain it (a stop of a VM that is already stopped).
-            if kind == OperationKind::Resize && view.cloud.detail.as_ref().value().is_some_and(|detail| {
-                detail.state == crate::model::InstanceState::Inactive
-            }) {
+            if kind == OperationKind::Resize
+                && view
+                    .cloud
+                    .detail
+                    .as_ref()
+                    .value()
+                    .is_some_and(|detail| detail.state == crate::model::InstanceState::Inactive)
+            {
                 operation::hold_resize(&mut pass, HeldWhy::Refused, Some(message.clone()));
             }
-            let text = format!("ITCare refused the {kind} of {}: {message}; reading the VM again", checked.name);
+            let text =
+                format!("ITCare refused the {kind} of {}: {message}; reading the VM again", checked.name);
             pass.working(Reason::ProgressingWithRetry, text, Wake::After(std::time::Duration::ZERO))
         }
     }
 }
-

@@ -136,7 +136,12 @@ impl<'a> Pass<'a> {
         self.end(Step::Nothing, Wake::After(wait))
     }
 
-    pub fn ready(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<InstanceStatus> {
+    pub fn ready(
+        mut self,
+        reason: Reason,
+        message: impl Into<String>,
+        wake: Wake,
+    ) -> Decision<InstanceStatus> {
         self.has_no_failure();
         self.verdict = Some(Verdict::Ready(reason, message.into()));
         self.end(Step::Nothing, wake)
@@ -148,17 +153,19 @@ impl<'a> Pass<'a> {
         self.memory.failing_since = None;
     }
 
-    pub fn working(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<InstanceStatus> {
+    pub fn working(
+        mut self,
+        reason: Reason,
+        message: impl Into<String>,
+        wake: Wake,
+    ) -> Decision<InstanceStatus> {
         self.has_no_failure();
         self.set_working(reason, message);
         self.end(Step::Nothing, wake)
     }
 
     pub fn set_working(&mut self, reason: Reason, message: impl Into<String>) {
-        let known = match reason {
-            Reason::Creating | Reason::Adopting => false,
-            _ => true,
-        };
+        let known = !matches!(reason, Reason::Creating | Reason::Adopting);
         self.verdict = Some(Verdict::Working { reason, message: message.into(), known });
     }
 
@@ -184,7 +191,12 @@ impl<'a> Pass<'a> {
     }
 
     /// An effect, with the reason that the status shows while it runs.
-    pub fn effect(mut self, step: Step, reason: Reason, message: impl Into<String>) -> Decision<InstanceStatus> {
+    pub fn effect(
+        mut self,
+        step: Step,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Decision<InstanceStatus> {
         self.set_working(reason, message);
         let wake = Wake::After(self.view.site.action_interval);
         self.end(step, wake)
@@ -245,9 +257,10 @@ impl<'a> Pass<'a> {
 
     fn lets_go(&self) -> bool {
         let view = self.view;
-        let adopted = self.ledger.as_ref().is_some_and(|ledger| {
-            ledger.instance.is_some() && ledger.origin_or_adopted() == Origin::Adopted
-        });
+        let adopted = self
+            .ledger
+            .as_ref()
+            .is_some_and(|ledger| ledger.instance.is_some() && ledger.origin_or_adopted() == Origin::Adopted);
         let retains = match view.spec.deletion_policy {
             Some(policy) => policy == DeletionPolicy::Retain,
             None => adopted,
@@ -266,7 +279,8 @@ impl<'a> Pass<'a> {
         let ledger = self.ledger.as_ref().map(Ledger::next);
         match ledger {
             Some(ledger) => {
-                let observing = self.view.spec.management_policy == crate::crd::instance::ManagementPolicy::Observe;
+                let observing =
+                    self.view.spec.management_policy == crate::crd::instance::ManagementPolicy::Observe;
                 let finalizer = !self.view.object.deleting && (!observing || ledger.intent.is_some());
                 Step::SaveLedger { ledger: Box::new(ledger), finalizer }
             }

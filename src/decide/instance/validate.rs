@@ -34,7 +34,10 @@ pub fn validate(spec: &ITCareInstanceSpec) -> Result<Checked, Invalid> {
         return invalid("spec.name", "it is empty; give the host name that ITCare shall know".to_owned());
     }
     if spec.service_id <= 0 {
-        return invalid("spec.serviceId", format!("{} is no service id; it is a positive number", spec.service_id));
+        return invalid(
+            "spec.serviceId",
+            format!("{} is no service id; it is a positive number", spec.service_id),
+        );
     }
     let size = match spec.size.as_deref().map(str::parse::<Size>).transpose() {
         Ok(size) => size,
@@ -53,7 +56,10 @@ pub fn validate(spec: &ITCareInstanceSpec) -> Result<Checked, Invalid> {
     }
     if let Some(patching) = &spec.patching {
         if patching.excluded && patching.exclusion_reason.is_none() {
-            return invalid("spec.patching.exclusionReason", "it is required when excluded is true".to_owned());
+            return invalid(
+                "spec.patching.exclusionReason",
+                "it is required when excluded is true".to_owned(),
+            );
         }
         if patching.group.is_some_and(|group| !(1..=3).contains(&group)) {
             return invalid("spec.patching.group", "it is 1, 2 or 3".to_owned());
@@ -67,9 +73,5 @@ pub fn validate(spec: &ITCareInstanceSpec) -> Result<Checked, Invalid> {
 
 /// What deletion needs of a spec that is not valid any more.
 pub(super) fn lenient(spec: &ITCareInstanceSpec) -> Checked {
-    Checked {
-        name: HostName::new(spec.name.clone()),
-        service: ServiceId::new(spec.service_id),
-        size: None,
-    }
+    Checked { name: HostName::new(spec.name.clone()), service: ServiceId::new(spec.service_id), size: None }
 }

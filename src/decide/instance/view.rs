@@ -132,7 +132,10 @@ pub(in crate::decide) fn admit_ledger(
                     ledger.cluster,
                     site.cluster,
                     ledger.cluster,
-                    ledger.instance.map(|id| format!(", or set spec.instanceId: {id} to take this VM over")).unwrap_or_default(),
+                    ledger
+                        .instance
+                        .map(|id| format!(", or set spec.instanceId: {id} to take this VM over"))
+                        .unwrap_or_default(),
                 ),
             );
         }

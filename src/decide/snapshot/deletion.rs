@@ -28,7 +28,9 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         return let_go(pass);
     }
     if view.spec.suspend {
-        let message = format!("removal of snapshot {id} waits: spec.suspend is true; set it to false, or set deletionPolicy: Retain to keep the snapshot");
+        let message = format!(
+            "removal of snapshot {id} waits: spec.suspend is true; set it to false, or set deletionPolicy: Retain to keep the snapshot"
+        );
         return pass.working(Reason::RemovingSnapshot, message, Wake::OnChange);
     }
     if !view.service_allowed {
@@ -39,18 +41,23 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         return pass.stalled(Reason::ServiceNotAllowed, message);
     }
     if pass.ledger.as_ref().is_some_and(|ledger| ledger.account != view.site.account) {
-        let message = format!("snapshot {id} belongs to another ITCare account; restore that account, or set deletionPolicy: Retain to let this object go");
+        let message = format!(
+            "snapshot {id} belongs to another ITCare account; restore that account, or set deletionPolicy: Retain to let this object go"
+        );
         return pass.stalled(Reason::DeletionBlocked, message);
     }
     let mark = view.pass.max(pass.memory.effect_end);
     let at = match pass.slot_since(mark) {
-        Observed::Unknown => return pass.observe(Need::Slot(vm), &format!("reading snapshot {id} to remove it")),
+        Observed::Unknown => {
+            return pass.observe(Need::Slot(vm), &format!("reading snapshot {id} to remove it"));
+        }
         Observed::Present { value: slot, .. } if slot.id != id => return let_go(pass),
         Observed::Absent { at } => return absent(pass, at),
         Observed::Present { at, .. } => at,
     };
     pass.memory.missing_seen = None;
-    let removed_at = pass.last(OperationKind::RemoveSnapshot).filter(|last| last.result == OperationResult::Succeeded);
+    let removed_at =
+        pass.last(OperationKind::RemoveSnapshot).filter(|last| last.result == OperationResult::Succeeded);
     if removed_at.is_some_and(|last| time::since(view.now.wall, last.finished_at) < view.site.settle) {
         let message = format!("snapshot {id} is removed; waiting until ITCare no longer shows it");
         return pass.working(Reason::RemovingSnapshot, message, Wake::After(view.site.action_interval));
@@ -59,15 +66,22 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     match hold {
         Hold::No => {}
         Hold::Backoff(left, words) => {
-            return pass.working(Reason::RemovingSnapshot, format!("the removal failed: {words}; trying again"), Wake::After(left));
+            return pass.working(
+                Reason::RemovingSnapshot,
+                format!("the removal failed: {words}; trying again"),
+                Wake::After(left),
+            );
         }
         Hold::Failing(left, words) | Hold::Refused(left, words) => {
-            let message = format!("snapshot {id} cannot be removed: {words}; mend it in ITCare, or set deletionPolicy: Retain to let this object go");
+            let message = format!(
+                "snapshot {id} cannot be removed: {words}; mend it in ITCare, or set deletionPolicy: Retain to let this object go"
+            );
             return pass.stalled_until(Reason::DeletionBlocked, message, Wake::After(left));
         }
     }
     if let Some(other) = &view.sibling_intent {
-        let message = format!("snapshot object {other} has a call in flight on this VM; waiting for its outcome");
+        let message =
+            format!("snapshot object {other} has a call in flight on this VM; waiting for its outcome");
         return pass.working(Reason::RemovingSnapshot, message, Wake::After(view.site.action_interval));
     }
     if view.instance.as_ref().is_some_and(|instance| instance.intent && instance.id == Some(vm)) {
@@ -79,14 +93,22 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     };
     if let Some(action) = running.first() {
         let message = format!("action {} runs on VM {vm}; waiting for its end", action.id);
-        return pass.working(Reason::ForeignActionInProgress, message, Wake::After(view.site.action_interval));
+        return pass.working(
+            Reason::ForeignActionInProgress,
+            message,
+            Wake::After(view.site.action_interval),
+        );
     }
     match view.cloud.object_unchanged {
         None => return pass.observe(Need::Object, "reading the object before removing the snapshot"),
         Some(false) => return pass.finish(Step::Nothing, Wake::After(Duration::from_secs(1))),
         Some(true) => {}
     }
-    let call = Call { id: vm, change_reference: view.spec.change_reference.clone(), action: CallAction::RemoveSnapshot(id.clone()) };
+    let call = Call {
+        id: vm,
+        change_reference: view.spec.change_reference.clone(),
+        action: CallAction::RemoveSnapshot(id.clone()),
+    };
     pass.effect(Step::Call(call), Reason::RemovingSnapshot, format!("removing snapshot {id} of VM {vm}"))
 }
 
@@ -108,7 +130,11 @@ fn absent(mut pass: Pass<'_>, at: Duration) -> Decision<SnapshotStatus> {
         return let_go(pass);
     }
     let left = (first + view.site.settle).saturating_sub(view.now.mono).max(Duration::from_millis(10));
-    pass.working(Reason::RemovingSnapshot, "the slot is empty; asking once more before the snapshot counts as gone", Wake::After(left))
+    pass.working(
+        Reason::RemovingSnapshot,
+        "the slot is empty; asking once more before the snapshot counts as gone",
+        Wake::After(left),
+    )
 }
 
 fn let_go(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {

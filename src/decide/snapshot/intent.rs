@@ -24,7 +24,10 @@ pub(super) fn resolve(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         if view.object.deleting && view.spec.deletion_policy == DeletionPolicy::Retain {
             return super::deletion::decide(pass);
         }
-        let message = format!("a {} may be in flight under another ITCare account; run the operator with that account until it is resolved", intent.kind);
+        let message = format!(
+            "a {} may be in flight under another ITCare account; run the operator with that account until it is resolved",
+            intent.kind
+        );
         return pass.stalled(Reason::DeletionBlocked, message);
     }
     match &pass.memory.attempt_seen {
@@ -75,12 +78,20 @@ fn follow(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId)
             end_recover(pass, intent, OperationResult::OutcomeUnknown, Some(action), Some(words))
         }
         // Forgotten after it ended well: the snapshot was taken.
-        Some(Observed::Absent { .. }) if intent.done == Some(action) => succeeded(pass, intent, vm, action, at),
+        Some(Observed::Absent { .. }) if intent.done == Some(action) => {
+            succeeded(pass, intent, vm, action, at)
+        }
         Some(Observed::Absent { .. }) => look(pass, intent, vm),
     }
 }
 
-fn succeeded(pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId, mark: Duration) -> Decision<SnapshotStatus> {
+fn succeeded(
+    pass: Pass<'_>,
+    intent: &Intent,
+    vm: InstanceId,
+    action: ActionId,
+    mark: Duration,
+) -> Decision<SnapshotStatus> {
     if intent.kind == OperationKind::Recover {
         return match pass.slot_since(mark) {
             Observed::Unknown => pass.observe(Need::Slot(vm), "reading the snapshot"),
@@ -91,7 +102,9 @@ fn succeeded(pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId, 
     }
     match pass.slot_since(mark) {
         Observed::Unknown => pass.observe(Need::Slot(vm), "reading the new snapshot"),
-        Observed::Present { value: slot, .. } if is_ours(slot, intent, true) => bind(pass, slot, Some(action)),
+        Observed::Present { value: slot, .. } if is_ours(slot, intent, true) => {
+            bind(pass, slot, Some(action))
+        }
         Observed::Present { .. } | Observed::Absent { .. } => unseen(pass, action),
     }
 }
@@ -121,9 +134,10 @@ fn is_ours(slot: &Slot, intent: &Intent, done: bool) -> bool {
     match slot.attempt() {
         Some(attempt) => attempt == intent.attempt,
         None => {
-            let after = slot.created_at.zip(intent.fence.date).is_some_and(|(made, fence)| {
-                made >= time::before(fence, Duration::from_secs(1))
-            });
+            let after = slot
+                .created_at
+                .zip(intent.fence.date)
+                .is_some_and(|(made, fence)| made >= time::before(fence, Duration::from_secs(1)));
             done && after
         }
     }
@@ -139,12 +153,17 @@ fn bind(mut pass: Pass<'_>, slot: &Slot, action: Option<ActionId>) -> Decision<S
     });
     pass.status.operation = None;
     let ended = pass.ended(OperationKind::TakeSnapshot, action, OperationResult::Succeeded, None);
-        pass.record_end(ended);
+    pass.record_end(ended);
     pass.record(slot);
     proceed(pass)
 }
 
-fn failed(mut pass: Pass<'_>, intent: &Intent, action: ActionId, message: Option<String>) -> Decision<SnapshotStatus> {
+fn failed(
+    mut pass: Pass<'_>,
+    intent: &Intent,
+    action: ActionId,
+    message: Option<String>,
+) -> Decision<SnapshotStatus> {
     pass.notes.push(Note {
         warning: true,
         reason: Reason::ActionFailed,
@@ -156,7 +175,7 @@ fn failed(mut pass: Pass<'_>, intent: &Intent, action: ActionId, message: Option
     pass.edit(|ledger| ledger.intent = None);
     pass.status.operation = None;
     let ended = pass.ended(intent.kind, Some(action), OperationResult::Failed, message);
-        pass.record_end(ended);
+    pass.record_end(ended);
     let wake = Wake::After(Duration::ZERO);
     pass.working(Reason::TakingSnapshot, "taking the snapshot failed; trying again", wake)
 }
@@ -199,8 +218,11 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
         Observed::Absent { .. } => None,
         Observed::Present { value, .. } => Some(value),
     };
-    let candidates: Vec<&Action> =
-        look.actions.iter().filter(|action| evidence::possibly_ours(action, intent, &name, view.site)).collect();
+    let candidates: Vec<&Action> = look
+        .actions
+        .iter()
+        .filter(|action| evidence::possibly_ours(action, intent, &name, view.site))
+        .collect();
     let running = look.actions.iter().any(|action| action.status.is_running());
     if running {
         pass.memory.running_seen = Some(look.at);
@@ -224,7 +246,12 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
         ActionStatus::Error => 2,
     };
     if let Some(found) = candidates.iter().min_by_key(rank).filter(|found| known != Some(found.id.get())) {
-        let operation = pass.operation(intent.kind, Some(intent.attempt.clone()), Some(found.id), found.process.as_deref());
+        let operation = pass.operation(
+            intent.kind,
+            Some(intent.attempt.clone()),
+            Some(found.id),
+            found.process.as_deref(),
+        );
         pass.status.operation = Some(operation);
         let message = format!("found action {} of the {}", found.id, intent.kind);
         return pass.working(working_reason(intent.kind), message, Wake::After(Duration::ZERO));
@@ -234,16 +261,21 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
         last.result == OperationResult::Refused && last.attempt.as_ref() == Some(&intent.attempt)
     });
     let seen = pass.memory.attempt_seen.as_ref().map_or(Duration::ZERO, |(_, at)| *at);
-    let due = seen.max(pass.memory.running_seen.unwrap_or_default()).max(pass.memory.effect_end) + view.site.settle;
+    let due =
+        seen.max(pass.memory.running_seen.unwrap_or_default()).max(pass.memory.effect_end) + view.site.settle;
     if mark < due || running || !candidates.is_empty() || !view.cloud.missing_is_evidence {
         let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
         let wake = Wake::After(left.min(view.site.action_interval.max(view.site.settle / 4)));
         pass.keep_available();
         if refused && !view.object.deleting {
-            let words = view.status.last_operation.as_ref().and_then(|last| last.message.clone()).unwrap_or_default();
+            let words =
+                view.status.last_operation.as_ref().and_then(|last| last.message.clone()).unwrap_or_default();
             return super::outcome::say_refused(pass, intent.kind, vm, &words, wake);
         }
-        let message = format!("the {} of VM {vm} got no clear answer; looking for what it did before anything else is sent", intent.kind);
+        let message = format!(
+            "the {} of VM {vm} got no clear answer; looking for what it did before anything else is sent",
+            intent.kind
+        );
         return pass.working(Reason::ResolvingOutcome, message, wake);
     }
     // No trace: absent.

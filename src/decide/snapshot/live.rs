@@ -9,7 +9,8 @@ use crate::decide::decision::{Decision, Guarded, GuardedCall, Need, Note, Step, 
 use crate::decide::evidence;
 use crate::decide::retry::{self, Hold};
 use crate::model::{
-    ActionId, ActionStatus, InstanceId, Observed, OneShot, OperationKind, OperationResult, Slot, SnapshotId, time,
+    ActionId, ActionStatus, InstanceId, Observed, OneShot, OperationKind, OperationResult, Slot, SnapshotId,
+    time,
 };
 
 const AHEAD: Duration = Duration::from_secs(300);
@@ -19,6 +20,7 @@ const BEFORE: Duration = Duration::from_secs(600);
 const BEFORE_EXPIRY: Duration = Duration::from_secs(600);
 
 /// What following an operation came to.
+#[expect(clippy::large_enum_variant, reason = "moved once, right away")]
 pub(super) enum Followed<'a> {
     /// It still runs, or a fact is missing.
     Wait(Box<Decision<SnapshotStatus>>),
@@ -40,14 +42,22 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
         let mark = pass.memory.unclear_since(operation.submitted_at, view.now.mono) + view.site.settle;
         if view.now.mono < mark {
             let wake = Wake::After(mark - view.now.mono);
-            return wait(pass.working(Reason::ResolvingOutcome, "the removal got no clear answer; looking again before anything else is sent", wake));
+            return wait(pass.working(
+                Reason::ResolvingOutcome,
+                "the removal got no clear answer; looking again before anything else is sent",
+                wake,
+            ));
         }
         let Observed::Present { value: running, .. } = view.cloud.running.since(mark) else {
             return wait(pass.observe(Need::Running { since: mark }, "looking at running actions"));
         };
         if !running.is_empty() {
             let wake = Wake::After(view.site.action_interval);
-            return wait(pass.working(Reason::ResolvingOutcome, "an action runs on the VM that may be the removal", wake));
+            return wait(pass.working(
+                Reason::ResolvingOutcome,
+                "an action runs on the VM that may be the removal",
+                wake,
+            ));
         }
         pass.status.operation = None;
         return Followed::Over(pass);
@@ -58,20 +68,26 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
     };
     let still = |pass: Pass<'_>| {
         let wake = Wake::After(pass.view.site.action_interval);
-        Box::new(pass.working(Reason::RemovingSnapshot, format!("removing the snapshot: action {action} runs"), wake))
+        Box::new(pass.working(
+            Reason::RemovingSnapshot,
+            format!("removing the snapshot: action {action} runs"),
+            wake,
+        ))
     };
     if running.iter().any(|other| other.id == action) {
         return Followed::Wait(still(pass));
     }
     match view.cloud.action(action) {
-        None | Some(Observed::Unknown) => wait(pass.observe(Need::Action(action), "reading the removal's action")),
+        None | Some(Observed::Unknown) => {
+            wait(pass.observe(Need::Action(action), "reading the removal's action"))
+        }
         Some(Observed::Present { value, .. }) => match &value.status {
             ActionStatus::InProgress | ActionStatus::Other(_) => Followed::Wait(still(pass)),
             ActionStatus::Success => {
                 pass.status.operation = None;
                 pass.memory.effect_end = pass.memory.effect_end.max(view.pass);
                 let ended = pass.ended(operation.kind, Some(action), OperationResult::Succeeded, None);
-        pass.record_end(ended);
+                pass.record_end(ended);
                 Followed::Over(pass)
             }
             ActionStatus::Error => {
@@ -80,10 +96,13 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
                 pass.notes.push(Note {
                     warning: true,
                     reason: Reason::ActionFailed,
-                    message: format!("removing the snapshot failed (action {action}): {}", message.clone().unwrap_or_default()),
+                    message: format!(
+                        "removing the snapshot failed (action {action}): {}",
+                        message.clone().unwrap_or_default()
+                    ),
                 });
                 let ended = pass.ended(operation.kind, Some(action), OperationResult::Failed, message);
-        pass.record_end(ended);
+                pass.record_end(ended);
                 Followed::Over(pass)
             }
         },
@@ -97,7 +116,11 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
 /// Keeps the status true, and recovers on request.
 pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let view = pass.view;
-    let Some((id, vm, expires)) = pass.ledger.as_ref().and_then(|ledger| Some((ledger.snapshot.clone()?, ledger.instance?, ledger.expires))) else {
+    let Some((id, vm, expires)) = pass
+        .ledger
+        .as_ref()
+        .and_then(|ledger| Some((ledger.snapshot.clone()?, ledger.instance?, ledger.expires)))
+    else {
         return super::take::decide(pass);
     };
     let now = view.now.wall;
@@ -136,19 +159,27 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
             present(pass, &id, vm, slot, at, recover)
         }
         Observed::Present { .. } | Observed::Absent { .. } if past => expired(pass, &id),
-        Observed::Present { value: other, .. } => lost(pass, &id, &format!("snapshot {} fills the slot now", other.id)),
+        Observed::Present { value: other, .. } => {
+            lost(pass, &id, &format!("snapshot {} fills the slot now", other.id))
+        }
         Observed::Absent { at } => {
             // Once may be a lagging answer.
             let first = *pass.memory.missing_seen.get_or_insert(at);
             if at < first + view.site.settle {
                 pass.keep_available();
-                let wake = Wake::After((first + view.site.settle).saturating_sub(view.now.mono).max(Duration::from_millis(10)));
-                let message = format!("the slot of VM {vm} is empty, though snapshot {id} has not expired; looking again");
+                let wake = Wake::After(
+                    (first + view.site.settle).saturating_sub(view.now.mono).max(Duration::from_millis(10)),
+                );
+                let message = format!(
+                    "the slot of VM {vm} is empty, though snapshot {id} has not expired; looking again"
+                );
                 return pass.working(Reason::ProgressingWithRetry, message, wake);
             }
             if !view.cloud.missing_is_evidence {
                 pass.keep_available();
-                let message = format!("the slot of VM {vm} is empty, but so is much else: that proves nothing until another VM of its service reads right; check the credentials");
+                let message = format!(
+                    "the slot of VM {vm} is empty, but so is much else: that proves nothing until another VM of its service reads right; check the credentials"
+                );
                 let wake = Wake::After(view.site.observe_interval);
                 return pass.working(Reason::ProgressingWithRetry, message, wake);
             }
@@ -184,7 +215,8 @@ fn expired(mut pass: Pass<'_>, id: &SnapshotId) -> Decision<SnapshotStatus> {
 }
 
 fn lost(mut pass: Pass<'_>, id: &SnapshotId, how: &str) -> Decision<SnapshotStatus> {
-    let message = format!("snapshot {id} is gone before it expired: {how}; delete this object and make a new one");
+    let message =
+        format!("snapshot {id} is gone before it expired: {how}; delete this object and make a new one");
     pass.available(false, Reason::SnapshotMissing, message.clone());
     pass.stalled_until(Reason::SnapshotMissing, message, Wake::After(retry::RECHECK))
 }
@@ -197,12 +229,19 @@ fn recover_pending<'a>(pass: &Pass<'a>) -> Option<&'a RecoverRequest> {
     newer.then_some(request)
 }
 
-fn available(mut pass: Pass<'_>, id: &SnapshotId, vm: InstanceId, extra: Option<(String, Duration)>) -> Decision<SnapshotStatus> {
+fn available(
+    mut pass: Pass<'_>,
+    id: &SnapshotId,
+    vm: InstanceId,
+    extra: Option<(String, Duration)>,
+) -> Decision<SnapshotStatus> {
     let expires = pass.status.expires_at;
     let end = expires.map(|end| format!(" until {end}")).unwrap_or_default();
     let mut message = format!("snapshot {id} of VM {vm} can be recovered{end}");
     pass.available(true, Reason::Available, message.clone());
-    let Wake::After(rest) = until_next(&pass, expires) else { return pass.ready(Reason::Available, message, Wake::OnChange) };
+    let Wake::After(rest) = until_next(&pass, expires) else {
+        return pass.ready(Reason::Available, message, Wake::OnChange);
+    };
     let mut wake = if rest.is_zero() { pass.view.site.detail_interval } else { rest };
     if let Some((words, wait)) = extra {
         message = format!("{message}; {words}");
@@ -225,21 +264,43 @@ fn present(
     let requested = request.requested_at;
     let refuse = |mut pass: Pass<'_>, result, words: String| {
         pass.receipt(requested, result, None, Some(words.clone()));
-        pass.notes.push(Note { warning: true, reason: Reason::Recovering, message: format!("recovery requested at {requested}: {words}; ask anew with a later requestedAt") });
+        pass.notes.push(Note {
+            warning: true,
+            reason: Reason::Recovering,
+            message: format!("recovery requested at {requested}: {words}; ask anew with a later requestedAt"),
+        });
         available(pass, id, vm, None)
     };
     if requested > time::after(now, AHEAD) {
         let wait = time::since(requested, now).saturating_sub(AHEAD).max(Duration::from_secs(1));
-        return available(pass, id, vm, Some((format!("spec.recover.requestedAt {requested} lies more than five minutes ahead; it is carried out then"), wait)));
+        return available(
+            pass,
+            id,
+            vm,
+            Some((
+                format!(
+                    "spec.recover.requestedAt {requested} lies more than five minutes ahead; it is carried out then"
+                ),
+                wait,
+            )),
+        );
     }
     let end = crate::decide::instance::not_after(requested, request.not_after);
     if now > end {
-        let refused = pass.status.last_operation.as_ref().is_some_and(|last| last.kind == OperationKind::Recover && last.result == OperationResult::Refused && last.finished_at >= requested);
+        let refused = pass.status.last_operation.as_ref().is_some_and(|last| {
+            last.kind == OperationKind::Recover
+                && last.result == OperationResult::Refused
+                && last.finished_at >= requested
+        });
         let result = if refused { OperationResult::Refused } else { OperationResult::Expired };
         return refuse(pass, result, format!("not carried out before {end}"));
     }
     if slot.expires_at.is_some_and(|expires| now >= time::before(expires, BEFORE_EXPIRY)) {
-        return refuse(pass, OperationResult::Expired, "the snapshot expires in less than ten minutes".to_owned());
+        return refuse(
+            pass,
+            OperationResult::Expired,
+            "the snapshot expires in less than ten minutes".to_owned(),
+        );
     }
     let left = time::since(end, now) + Duration::from_secs(1);
     let wait = |pass: Pass<'_>, words: String, wait: Duration| {
@@ -247,16 +308,28 @@ fn present(
         available(pass, id, vm, Some((words, wait)))
     };
     let Some(instance) = view.instance.as_ref() else {
-        return wait(pass, "the recovery waits: its ITCareInstance does not exist".to_owned(), view.site.observe_interval);
+        return wait(
+            pass,
+            "the recovery waits: its ITCareInstance does not exist".to_owned(),
+            view.site.observe_interval,
+        );
     };
     if let Some(why) = &instance.refuses {
         return wait(pass, format!("the recovery waits: {why}"), view.site.observe_interval);
     }
     if instance.id != Some(vm) {
-        return wait(pass, format!("the recovery waits: the ITCareInstance does not manage VM {vm}"), view.site.observe_interval);
+        return wait(
+            pass,
+            format!("the recovery waits: the ITCareInstance does not manage VM {vm}"),
+            view.site.observe_interval,
+        );
     }
     if instance.intent || instance.operating || view.sibling_intent.is_some() {
-        return wait(pass, "the recovery waits for another call on the VM".to_owned(), view.site.action_interval);
+        return wait(
+            pass,
+            "the recovery waits for another call on the VM".to_owned(),
+            view.site.action_interval,
+        );
     }
     match pass.hold(OperationKind::Recover) {
         Hold::No => {}
@@ -274,12 +347,14 @@ fn present(
     let Some(look) = view.cloud.look.as_ref().filter(|look| look.at >= view.pass) else {
         return pass.observe(Need::Look(instance.name.clone()), "checking the recovery");
     };
-    let since = time::before(requested, BEFORE);
+    // No recovery of this snapshot is older than the snapshot.
+    let made = slot.created_at.map(|made| time::before(made, Duration::from_secs(1)));
+    let since = time::before(requested, BEFORE).max(made.unwrap_or(jiff::Timestamp::MIN));
     let recorded: Vec<i64> = view
         .status
         .handled_requests
         .values()
-        .filter_map(|receipt| receipt.action_id)
+        .flat_map(crate::crd::status::Receipt::action_ids)
         .chain(view.status.last_operation.as_ref().and_then(|last| last.action_id))
         .collect();
     let done = look.actions.iter().find(|action| {
@@ -299,7 +374,16 @@ fn present(
         Some(true) => {}
     }
     let Some(ledger) = pass.ledger.clone() else { return available(pass, id, vm, None) };
-    let guarded = Guarded { ledger: Box::new(ledger), request: Some(requested), not_after: Some(end), call: GuardedCall::Recover { id: vm } };
+    let guarded = Guarded {
+        ledger: Box::new(ledger),
+        request: Some(requested),
+        not_after: Some(end),
+        call: GuardedCall::Recover { id: vm },
+    };
     pass.available(true, Reason::Available, format!("snapshot {id} is being recovered"));
-    pass.effect(Step::Guarded(guarded), Reason::Recovering, format!("recovering VM {vm} as requested at {requested}"))
+    pass.effect(
+        Step::Guarded(guarded),
+        Reason::Recovering,
+        format!("recovering VM {vm} as requested at {requested}"),
+    )
 }

@@ -16,8 +16,8 @@ pub use pass::mark;
 pub use view::{InstanceFacts, SnapshotView};
 
 use super::decision::{Decision, Note, Step, Wake};
-use super::instance::admit_ledger;
 use super::instance::Admission;
+use super::instance::admit_ledger;
 use crate::crd::instance::DeletionPolicy;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::model::Ledger;
@@ -40,7 +40,11 @@ pub fn next(view: &SnapshotView<'_>) -> Decision<SnapshotStatus> {
         Admission::Rebind(ledger) => pass.change(*ledger),
         Admission::Copy(from) => return drop_copy(pass, &from),
         Admission::Stalled(reason, message) => {
-            return if letting_go { pass.finish(Step::RemoveFinalizer, Wake::OnChange) } else { pass.stalled(reason, message) };
+            return if letting_go {
+                pass.finish(Step::RemoveFinalizer, Wake::OnChange)
+            } else {
+                pass.stalled(reason, message)
+            };
         }
     }
     if !view.object.deleting {
@@ -55,7 +59,11 @@ pub fn next(view: &SnapshotView<'_>) -> Decision<SnapshotStatus> {
 /// Everything after the intent.
 fn proceed(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let view = pass.view;
-    let expired = pass.ledger.as_ref().and_then(|ledger| ledger.expires).is_some_and(|expires| view.now.wall >= expires);
+    let expired = pass
+        .ledger
+        .as_ref()
+        .and_then(|ledger| ledger.expires)
+        .is_some_and(|expires| view.now.wall >= expires);
     if view.object.deleting && (expired || view.spec.deletion_policy == DeletionPolicy::Retain) {
         // Needs no call, so nothing that runs or fails may hold it back.
         return deletion::decide(pass);
@@ -82,7 +90,9 @@ fn drop_copy(mut pass: Pass<'_>, from: &str) -> Decision<SnapshotStatus> {
     pass.notes.push(Note {
         warning: true,
         reason: Reason::ForeignLedger,
-        message: format!("the ledger was copied from {from}; it is dropped, and this object starts without a snapshot"),
+        message: format!(
+            "the ledger was copied from {from}; it is dropped, and this object starts without a snapshot"
+        ),
     });
     pass.status.ledger = None;
     pass.status.id = None;

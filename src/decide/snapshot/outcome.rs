@@ -21,12 +21,15 @@ pub fn after(
     let kind = match step {
         Step::Guarded(guarded) => guarded.call.kind(),
         Step::Call(call) => call.action.kind(),
-        Step::Nothing | Step::Observe(_) | Step::SaveLedger { .. } | Step::DropLedger | Step::RemoveFinalizer => {
-            OperationKind::TakeSnapshot
-        }
+        Step::Nothing
+        | Step::Observe(_)
+        | Step::SaveLedger { .. }
+        | Step::DropLedger
+        | Step::RemoveFinalizer => OperationKind::TakeSnapshot,
     };
     let mut pass = Pass::new(&view);
-    let attempt = ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()).map(|intent| intent.attempt.clone());
+    let attempt =
+        ledger.as_ref().and_then(|ledger| ledger.intent.as_ref()).map(|intent| intent.attempt.clone());
     pass.ledger = ledger;
     pass.memory.effect_end = now.mono;
     if let Some(attempt) = &attempt {
@@ -38,7 +41,8 @@ pub fn after(
     match outcome {
         Outcome::Accepted(action) => {
             pass.memory.running_seen = Some(now.mono);
-            pass.status.operation = Some(pass.operation(kind, attempt, Some(action.id), action.process.as_deref()));
+            pass.status.operation =
+                Some(pass.operation(kind, attempt, Some(action.id), action.process.as_deref()));
             let wake = Wake::After(view.site.action_interval);
             pass.working(reason(kind), format!("{doing}: action {} runs", action.id), wake)
         }
@@ -47,7 +51,8 @@ pub fn after(
             pass.memory.ambiguous = true;
             pass.status.operation = Some(pass.operation(kind, attempt, None, None));
             let wake = Wake::After(view.site.action_interval);
-            let message = format!("{doing}: {}; looking for what it did before anything else is sent", failure.message);
+            let message =
+                format!("{doing}: {}; looking for what it did before anything else is sent", failure.message);
             pass.working(Reason::ResolvingOutcome, message, wake)
         }
         Outcome::Refused(failure) => {
@@ -59,10 +64,14 @@ pub fn after(
             let message = bounded(&failure.message, 1024);
             let mut ended = pass.ended(kind, None, OperationResult::Refused, Some(message.clone()));
             ended.attempt.clone_from(&attempt);
-        pass.record_end(ended);
+            pass.record_end(ended);
             if attempt.is_none() {
                 let text = format!("ITCare refused the {doing}: {message}; reading it again");
-                return pass.working(Reason::ProgressingWithRetry, text, Wake::After(std::time::Duration::ZERO));
+                return pass.working(
+                    Reason::ProgressingWithRetry,
+                    text,
+                    Wake::After(std::time::Duration::ZERO),
+                );
             }
             pass.status.operation = None;
             let id = pass.vm().unwrap_or(InstanceId::new(0));
@@ -81,7 +90,13 @@ pub(super) fn say_refused(
     wake: Wake,
 ) -> Decision<SnapshotStatus> {
     if kind != OperationKind::TakeSnapshot || !says_http(words, 409) {
-        return pass.stalled_until(Reason::Rejected, format!("ITCare refused the {kind} of VM {vm}: {words}; correct what it names, or ask its support"), wake);
+        return pass.stalled_until(
+            Reason::Rejected,
+            format!(
+                "ITCare refused the {kind} of VM {vm}: {words}; correct what it names, or ask its support"
+            ),
+            wake,
+        );
     }
     let message = format!("ITCare refused a snapshot of VM {vm}: {words}; its only slot is taken");
     match pass.view.spec.on_slot_taken {

@@ -9,7 +9,8 @@ use crate::decide::conditions::{self, Extra, Verdict};
 use crate::decide::decision::{Decision, Memory, Need, Note, Step, Wake};
 use crate::decide::retry::{self, Hold};
 use crate::model::{
-    ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, Observed, OneShot, OperationKind, OperationResult, Slot, time,
+    ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, Observed, OneShot, OperationKind,
+    OperationResult, Slot, time,
 };
 
 /// The description that is sent: the user's, with the attempt in brackets at the end.
@@ -153,7 +154,8 @@ impl<'a> Pass<'a> {
         let kept = crate::crd::condition::find(&self.view.status.conditions, ConditionType::Available);
         if let Some(kept) = kept.filter(|_| self.available.is_none()) {
             let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == kept.reason);
-            self.available = Some((kept.status == "True", reason.unwrap_or(Reason::Available), kept.message.clone()));
+            self.available =
+                Some((kept.status == "True", reason.unwrap_or(Reason::Available), kept.message.clone()));
         }
     }
 
@@ -161,7 +163,12 @@ impl<'a> Pass<'a> {
         self.available = Some((status, reason, message.into()));
     }
 
-    pub fn ready(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<SnapshotStatus> {
+    pub fn ready(
+        mut self,
+        reason: Reason,
+        message: impl Into<String>,
+        wake: Wake,
+    ) -> Decision<SnapshotStatus> {
         self.has_no_failure();
         self.verdict = Some(Verdict::Ready(reason, message.into()));
         self.end(Step::Nothing, wake)
@@ -177,7 +184,12 @@ impl<'a> Pass<'a> {
         self.memory.failing_since = None;
     }
 
-    pub fn working(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<SnapshotStatus> {
+    pub fn working(
+        mut self,
+        reason: Reason,
+        message: impl Into<String>,
+        wake: Wake,
+    ) -> Decision<SnapshotStatus> {
         self.has_no_failure();
         self.set_working(reason, message);
         self.end(Step::Nothing, wake)
@@ -187,7 +199,12 @@ impl<'a> Pass<'a> {
         self.stalled_until(reason, message, Wake::After(retry::RECHECK))
     }
 
-    pub fn stalled_until(mut self, reason: Reason, message: impl Into<String>, wake: Wake) -> Decision<SnapshotStatus> {
+    pub fn stalled_until(
+        mut self,
+        reason: Reason,
+        message: impl Into<String>,
+        wake: Wake,
+    ) -> Decision<SnapshotStatus> {
         self.has_no_failure();
         self.verdict = Some(Verdict::Stalled(reason, message.into()));
         self.end(Step::Nothing, wake)
@@ -200,7 +217,12 @@ impl<'a> Pass<'a> {
         self.end(Step::Nothing, Wake::OnChange)
     }
 
-    pub fn effect(mut self, step: Step, reason: Reason, message: impl Into<String>) -> Decision<SnapshotStatus> {
+    pub fn effect(
+        mut self,
+        step: Step,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Decision<SnapshotStatus> {
         self.set_working(reason, message);
         self.keep_available();
         let wake = Wake::After(self.view.site.action_interval);
@@ -227,7 +249,12 @@ impl<'a> Pass<'a> {
             let extras: Vec<Extra> = self
                 .available
                 .take()
-                .map(|(status, reason, message)| Extra { type_: ConditionType::Available, status, reason, message })
+                .map(|(status, reason, message)| Extra {
+                    type_: ConditionType::Available,
+                    status,
+                    reason,
+                    message,
+                })
                 .into_iter()
                 .collect();
             self.status.conditions = conditions::build(
@@ -255,7 +282,13 @@ impl<'a> Pass<'a> {
     }
 
     /// The record of an operation that ended.
-    pub fn ended(&self, kind: OperationKind, action: Option<ActionId>, result: OperationResult, message: Option<String>) -> LastOperation {
+    pub fn ended(
+        &self,
+        kind: OperationKind,
+        action: Option<ActionId>,
+        result: OperationResult,
+        message: Option<String>,
+    ) -> LastOperation {
         if result == OperationResult::Failed {
             return retry::failed(
                 self.last(kind),
@@ -280,7 +313,13 @@ impl<'a> Pass<'a> {
     }
 
     /// The operation as the status shows it.
-    pub fn operation(&self, kind: OperationKind, attempt: Option<AttemptId>, action: Option<ActionId>, process: Option<&str>) -> Operation {
+    pub fn operation(
+        &self,
+        kind: OperationKind,
+        attempt: Option<AttemptId>,
+        action: Option<ActionId>,
+        process: Option<&str>,
+    ) -> Operation {
         Operation {
             kind,
             attempt,
@@ -292,14 +331,22 @@ impl<'a> Pass<'a> {
     }
 
     /// Puts a receipt for a recovery into ledger and status.
-    pub fn receipt(&mut self, requested_at: jiff::Timestamp, result: OperationResult, action: Option<ActionId>, message: Option<String>) {
+    pub fn receipt(
+        &mut self,
+        requested_at: jiff::Timestamp,
+        result: OperationResult,
+        action: Option<ActionId>,
+        message: Option<String>,
+    ) {
         self.edit(|ledger| {
             ledger.handled.insert(OneShot::Recover, requested_at);
         });
+        let earlier = Receipt::remembered(self.status.handled_requests.get(&OneShot::Recover));
         let receipt = Receipt {
             requested_at,
             result,
             action_id: action.map(ActionId::get),
+            earlier_action_ids: earlier,
             finished_at: time::whole_seconds(self.view.now.wall),
             message: message.map(|text| bounded(&text, 2048)),
         };

@@ -31,11 +31,14 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
                 if view.now.mono >= due {
                     return skipped(pass);
                 }
-                let message = format!("spec.instanceRef: there is no ITCareInstance {name} in this namespace yet");
+                let message =
+                    format!("spec.instanceRef: there is no ITCareInstance {name} in this namespace yet");
                 pass.working(Reason::WaitingForInstance, message, Wake::After(due - view.now.mono))
             }
             MissingInstancePolicy::Wait => {
-                let message = format!("spec.instanceRef: there is no ITCareInstance {name} in this namespace; create it, or delete this snapshot");
+                let message = format!(
+                    "spec.instanceRef: there is no ITCareInstance {name} in this namespace; create it, or delete this snapshot"
+                );
                 pass.working(Reason::WaitingForInstance, message, Wake::OnChange)
             }
         };
@@ -56,10 +59,17 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     match pass.hold(OperationKind::TakeSnapshot) {
         Hold::No => {}
         Hold::Backoff(left, message) => {
-            return pass.working(Reason::TakingSnapshot, format!("taking the snapshot failed: {message}; trying again"), Wake::After(left));
+            return pass.working(
+                Reason::TakingSnapshot,
+                format!("taking the snapshot failed: {message}; trying again"),
+                Wake::After(left),
+            );
         }
         Hold::Failing(left, message) => {
-            let text = format!("taking a snapshot of {} failed three times: {message}; ask ITCare's support", instance.name);
+            let text = format!(
+                "taking a snapshot of {} failed three times: {message}; ask ITCare's support",
+                instance.name
+            );
             return pass.stalled_until(Reason::ActionFailed, text, Wake::After(left));
         }
         Hold::Refused(left, message) if !says_http(&message, 409) => {
@@ -75,13 +85,22 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         Observed::Unknown => return pass.observe(Need::Detail(id), "reading the VM"),
         Observed::Absent { .. } => {
             let message = format!("VM {id} of ITCareInstance {name} does not exist");
-            return pass.working(Reason::WaitingForInstance, message, Wake::After(view.site.observe_interval));
+            return pass.working(
+                Reason::WaitingForInstance,
+                message,
+                Wake::After(view.site.observe_interval),
+            );
         }
         Observed::Present { value, .. } => value,
     };
-    let same = detail.name == instance.name && detail.service.is_none_or(|service| service == instance.service);
+    let same =
+        detail.name == instance.name && detail.service.is_none_or(|service| service == instance.service);
     if !same || detail.state == InstanceState::Removed {
-        let message = format!("VM {id} is {} in state {}, not the VM of ITCareInstance {name}", detail.name, detail.state.as_str());
+        let message = format!(
+            "VM {id} is {} in state {}, not the VM of ITCareInstance {name}",
+            detail.name,
+            detail.state.as_str()
+        );
         return pass.working(Reason::WaitingForInstance, message, Wake::After(view.site.observe_interval));
     }
     let (slot, slot_at) = match pass.slot_since(mark) {
@@ -98,7 +117,11 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     };
     if let Some(action) = running.first() {
         let message = format!("action {} runs on {}; waiting for its end", action.id, instance.name);
-        return pass.working(Reason::ForeignActionInProgress, message, Wake::After(view.site.action_interval));
+        return pass.working(
+            Reason::ForeignActionInProgress,
+            message,
+            Wake::After(view.site.action_interval),
+        );
     }
     match view.cloud.object_unchanged {
         None => return pass.observe(Need::Object, "reading the object before taking the snapshot"),
@@ -106,7 +129,12 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         Some(true) => {}
     }
     let mut ledger = pass.ledger.clone().unwrap_or_else(|| {
-        Ledger::new(view.site.cluster.clone(), view.object.key.to_string(), view.object.uid.clone(), view.site.account.clone())
+        Ledger::new(
+            view.site.cluster.clone(),
+            view.object.key.to_string(),
+            view.object.uid.clone(),
+            view.site.account.clone(),
+        )
     });
     ledger.instance = Some(id);
     ledger.name = Some(instance.name.clone());
@@ -122,11 +150,18 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
             change_reference: view.spec.change_reference.clone(),
         },
     };
-    pass.effect(Step::Guarded(guarded), Reason::TakingSnapshot, format!("taking a snapshot of {} ({id})", instance.name))
+    pass.effect(
+        Step::Guarded(guarded),
+        Reason::TakingSnapshot,
+        format!("taking a snapshot of {} ({id})", instance.name),
+    )
 }
 
 fn skipped(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
-    let message = format!("there was no ITCareInstance {}, and onMissingInstance is Skip", pass.view.spec.instance_ref.name);
+    let message = format!(
+        "there was no ITCareInstance {}, and onMissingInstance is Skip",
+        pass.view.spec.instance_ref.name
+    );
     pass.available(false, Reason::Skipped, message.clone());
     pass.ready(Reason::Skipped, message, Wake::OnChange)
 }
@@ -146,4 +181,3 @@ fn slot_taken(mut pass: Pass<'_>, id: &str) -> Decision<SnapshotStatus> {
     let message = format!("snapshot {id} fills the only slot of the instance; waiting for it to be free");
     pass.working(Reason::WaitingForSlot, message, Wake::After(left.min(view.site.observe_interval)))
 }
-

@@ -1,0 +1,135 @@
+//! Power that we took and owe back (DESIGN 5.5).
+
+use std::time::Duration;
+
+use super::adopt::mismatch;
+use super::live::{Next, Rest, held_back, send};
+use super::operation::{self, Followed};
+use super::pass::Pass;
+use super::validate::Checked;
+use super::{Claim, observe as ask};
+use crate::crd::Reason;
+use crate::decide::decision::{CallAction, Need, Wake};
+use crate::decide::retry::Hold;
+use crate::model::{Detail, InstanceState, Observed, OperationKind, PowerState};
+
+/// Gives back power that was taken for a resize (DESIGN 5.5).
+pub(super) fn resume<'a>(
+    mut pass: Pass<'a>,
+    checked: &Checked,
+    detail: &Detail,
+    at: Duration,
+    rest: &mut Rest,
+) -> Next<'a> {
+    if pass.ledger.as_ref().is_none_or(|ledger| ledger.resume.is_none()) || rest.resize_soon {
+        return Next::On(pass);
+    }
+    if pass.view.spec.power_state == Some(PowerState::Stopped) {
+        pass.edit(|ledger| ledger.resume = None);
+        return Next::On(pass);
+    }
+    let seen = *pass.memory.resume_seen.get_or_insert(pass.view.now.mono);
+    match &detail.state {
+        InstanceState::Active => {
+            let due = seen + pass.view.site.settle;
+            if at >= due {
+                pass.edit(|ledger| ledger.resume = None);
+            } else {
+                // The next look must be a new one; until then all is as asked.
+                rest.wake(due.saturating_sub(pass.view.now.mono).max(Duration::from_millis(10)));
+            }
+            Next::On(pass)
+        }
+        InstanceState::Inactive => match held_back(&pass, detail, OperationKind::Start) {
+            Hold::No => {
+                let message = format!("starting {} again after its resize", checked.name);
+                Next::Effect(Box::new(send(
+                    pass,
+                    checked,
+                    detail,
+                    at,
+                    CallAction::Start,
+                    Reason::Starting,
+                    message,
+                )))
+            }
+            Hold::Backoff(left, message) => {
+                rest.wake(left);
+                rest.working = Some((
+                    Reason::Starting,
+                    format!("{} could not be started again: {message}; trying again", checked.name),
+                ));
+                Next::On(pass)
+            }
+            Hold::Failing(left, message) | Hold::Refused(left, message) => {
+                rest.wake(left);
+                rest.stalled = Some((
+                    Reason::ActionFailed,
+                    format!(
+                        "{} was stopped for a resize and cannot be started again: {message}; start it in ITCare",
+                        checked.name
+                    ),
+                ));
+                Next::On(pass)
+            }
+        },
+        InstanceState::Removed | InstanceState::Other(_) => Next::On(pass),
+    }
+}
+
+/// Power that is owed although the VM is not managed any more (`Retain`, `Observe`).
+pub(super) fn give_power_back<'a>(mut pass: Pass<'a>, checked: &Checked) -> Followed<'a> {
+    let view = pass.view;
+    let owes = pass
+        .ledger
+        .as_ref()
+        .filter(|ledger| ledger.resume.is_some() && view.spec.power_state != Some(PowerState::Stopped))
+        .and_then(|ledger| ledger.instance);
+    // Whoever lost the claim makes no call at all; the holder owes it now.
+    let Some(id) = owes.filter(|_| view.claim == Claim::Held) else { return Followed::Over(pass) };
+    pass = match operation::follow(pass, checked, id) {
+        Followed::Wait(decision) => return Followed::Wait(decision),
+        Followed::Over(pass) => pass,
+    };
+    let (detail, at) = match pass.detail_since(view.pass) {
+        Observed::Unknown => {
+            return Followed::Wait(ask(pass, Need::Detail(id), "reading the VM to give it its power back"));
+        }
+        Observed::Absent { .. } => return Followed::Over(pass),
+        Observed::Present { value, at } => (value, at),
+    };
+    if mismatch(checked, id, detail).is_some() {
+        return Followed::Over(pass);
+    }
+    let waiting = format!("waiting until {} runs again before letting it go", checked.name);
+    match &detail.state {
+        InstanceState::Active => {
+            // The stop may be on its way still: it shows within the settle time.
+            let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + view.site.settle;
+            if at < due {
+                let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
+                return Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(left)));
+            }
+            pass.edit(|ledger| ledger.resume = None);
+            Followed::Over(pass)
+        }
+        InstanceState::Inactive => match held_back(&pass, detail, OperationKind::Start) {
+            Hold::No => {
+                let message = format!("starting {} again before letting it go", checked.name);
+                Followed::Wait(send(pass, checked, detail, at, CallAction::Start, Reason::Starting, message))
+            }
+            Hold::Backoff(left, _) => {
+                Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(left)))
+            }
+            Hold::Failing(..) | Hold::Refused(..) => {
+                pass.edit(|ledger| ledger.resume = None);
+                Followed::Over(pass)
+            }
+        },
+        InstanceState::Other(_) => {
+            let wake = Wake::After(view.site.observe_interval);
+            Followed::Wait(pass.working(Reason::Starting, waiting, wake))
+        }
+        InstanceState::Removed => Followed::Over(pass),
+    }
+}

@@ -1,0 +1,382 @@
+//! The shell of the model: gathers, asks the decision, answers its reads, acts, writes, as
+//! `controller/pass.rs` does; and fails where the fault plan says so.
+
+use std::time::Duration;
+
+use itcare_operator::decide::decision::{Guarded, GuardedCall};
+use itcare_operator::decide::instance::{self, Claim, ObjectFacts, SnapshotFacts, View};
+use itcare_operator::decide::{Cloud as Seen, Decision, Memory, Need, Outcome, Step, Wake};
+use itcare_operator::model::{
+    Action, ActionId, AttemptId, Detail, Failure, FailureClass, Fence, Ledger, Listed, Moment, ObjectKey, Observed,
+};
+
+use super::World;
+use super::cloud::Fate;
+use crate::check;
+use crate::fixture::{failure, seconds, site, step_says};
+
+/// Reads that one pass may make.
+const READS: usize = 16;
+
+/// What one process remembers: a restart loses it, and its monotonic clock begins anew.
+#[derive(Debug, Default)]
+pub struct Process {
+    started: Duration,
+    memory: Memory,
+    list: Option<(Duration, Vec<Listed>)>,
+    running: Option<(Duration, Vec<Action>)>,
+    detail: Option<(Duration, Detail)>,
+    newest: Option<ActionId>,
+    attempts: u8,
+}
+
+impl Process {
+    /// When the list is read again though nobody asks.
+    pub fn next_poll(&self, now: Duration) -> Duration {
+        let last = self.list.as_ref().map_or(self.started, |(at, _)| self.started + *at);
+        (last + site().observe_interval).max(now)
+    }
+}
+
+impl World {
+    pub fn ledger(&self) -> Option<Ledger> {
+        let (annotation, status) = (self.object.annotation.as_deref(), self.object.status.ledger.as_deref());
+        Ledger::newest(annotation, status).expect("a ledger that we wrote")
+    }
+
+    pub fn restart(&mut self) {
+        let attempts = self.process.attempts;
+        self.process = Process { started: self.now, attempts, ..Process::default() };
+        self.tell("restart");
+    }
+
+    fn mono(&self) -> Duration {
+        self.now - self.process.started
+    }
+
+    fn fault(&mut self) -> bool {
+        !self.faults.is_used_up() && self.faults.one_in(5)
+    }
+
+    /// The shared list; whether our part of it changed.
+    pub fn poll(&mut self) -> bool {
+        let at = self.mono();
+        if self.fault() {
+            // A failed page: the old list stays, and gets old. Asked again an interval later.
+            if let Some((read, _)) = &mut self.process.list {
+                *read = (*read).max(at.saturating_sub(seconds(30)));
+            }
+            return false;
+        }
+        let items = self.cloud.listed(self.now);
+        let changed = self.process.list.as_ref().is_none_or(|(_, old)| *old != items);
+        self.process.list = Some((at, items));
+        changed
+    }
+
+    /// One pass; when to look again.
+    pub fn pass(&mut self) -> Wake {
+        self.passes += 1;
+        self.cloud.advance(self.now);
+        if self.fault() && self.faults.one_in(4) {
+            self.restart();
+        }
+        let begun = self.mono();
+        if self.process.running.as_ref().is_some_and(|(at, all)| !all.is_empty() && *at + seconds(5) <= begun) {
+            self.process.running = Some((begun, self.cloud.running(self.now)));
+        }
+        let mut seen = Seen::default();
+        let mut reads = 0;
+        let decision = loop {
+            let decision = self.decide(&mut seen, begun);
+            let Step::Observe(need) = &decision.step else { break decision };
+            reads += 1;
+            assert!(reads <= READS, "a pass without end, asking for {need:?}:\n{}", self.story());
+            let need = need.clone();
+            self.process.memory = decision.memory;
+            self.now += Duration::from_millis(1);
+            self.cloud.advance(self.now);
+            self.answer(&mut seen, need);
+        };
+        let said = step_says(&decision.step);
+        self.tell(format!("{} | {}", said.unwrap_or_default(), crate::fixture::stands(&decision.status.conditions)));
+        self.act(&seen, begun, decision)
+    }
+
+    fn decide(&mut self, seen: &mut Seen, begun: Duration) -> Decision<itcare_operator::crd::InstanceStatus> {
+        let recorded = self.ledger().and_then(|ledger| ledger.instance);
+        if let Some((at, items)) = &self.process.list {
+            seen.named = Observed::Present { value: items.clone(), at: *at };
+            seen.listed = match recorded.and_then(|id| items.iter().find(|item| item.id == id)) {
+                Some(item) => Observed::Present { value: item.clone(), at: *at },
+                None if recorded.is_some() => Observed::Absent { at: *at },
+                None => Observed::Unknown,
+            };
+        }
+        if let Some((at, all)) = &self.process.running {
+            seen.running = Observed::Present { value: all.clone(), at: *at };
+        }
+        if let (Some((at, known)), Observed::Unknown) = (&self.process.detail, &seen.detail)
+            && recorded == Some(known.id)
+        {
+            seen.detail = Observed::Present { value: known.clone(), at: *at };
+        }
+        let decision = self.with_view(seen, begun, instance::next);
+        check::instance(&self.object.status, &decision.status, self.object.generation);
+        decision
+    }
+
+    fn with_view<T>(&self, seen: &Seen, begun: Duration, ask: impl FnOnce(&View<'_>) -> T) -> T {
+        let site = site();
+        let ledger = self.ledger();
+        let detail_due = self.process.detail.as_ref().map_or(seconds(1800), |(at, _)| *at + site.detail_interval);
+        ask(&View {
+            object: ObjectFacts {
+                key: ObjectKey::new("shop", "web"),
+                uid: "uid-1".to_owned(),
+                generation: self.object.generation,
+                created: crate::fixture::wall(),
+                deleting: self.object.deleting,
+                has_finalizer: self.object.finalizer,
+                has_ledger: self.object.annotation.as_deref().is_some_and(|text| {
+                    ledger.as_ref().is_some_and(|ledger| ledger.to_text() == text)
+                }),
+                reconcile_requested: None,
+            },
+            spec: &self.object.spec,
+            status: &self.object.status,
+            ledger: Ok(ledger),
+            site: &site,
+            service_allowed: true,
+            claim: Claim::Held,
+            recorded_elsewhere: Vec::new(),
+            snapshots: SnapshotFacts::default(),
+            cloud: seen.clone(),
+            memory: self.process.memory.clone(),
+            detail_due,
+            now: Moment { wall: self.wall(), mono: self.mono() },
+            pass: begun,
+        })
+    }
+
+    fn answer(&mut self, seen: &mut Seen, need: Need) {
+        if self.fault() {
+            let classes = [
+                (FailureClass::Transient, Some(503)),
+                (FailureClass::Throttled(Some(seconds(20))), Some(429)),
+                (FailureClass::Forbidden, Some(403)),
+                (FailureClass::Garbled, Some(200)),
+                (FailureClass::Unauthenticated, Some(401)),
+            ];
+            let (class, status) = self.faults.pick(&classes);
+            self.tell(format!("  {} fails: {class:?}", crate::fixture::need_says(&need)));
+            seen.failures.push((need, failure(class, status)));
+            return;
+        }
+        let (now, at) = (self.now, self.mono());
+        match need {
+            Need::Object => seen.object_unchanged = Some(true),
+            Need::Detail(id) => match self.cloud.detail(id, now) {
+                Some(detail) => {
+                    self.process.detail = Some((at, detail.clone()));
+                    seen.detail = Observed::Present { value: detail, at };
+                }
+                None => {
+                    self.process.detail = None;
+                    seen.detail = Observed::Absent { at };
+                }
+            },
+            Need::List { since, .. } => {
+                assert!(since <= at, "a list from the future is asked for:\n{}", self.story());
+                self.process.list = Some((at, self.cloud.listed(now)));
+            }
+            Need::Running { since } => {
+                assert!(since <= at, "running actions from the future are asked for:\n{}", self.story());
+                self.process.running = Some((at, self.cloud.running(now)));
+            }
+            Need::Action(id) => {
+                let read = self.cloud.read(id, now);
+                let read = read.map_or(Observed::Absent { at }, |value| Observed::Present { value, at });
+                seen.action = Some((id, read));
+            }
+            Need::Look(_) => seen.look = Some(self.cloud.look(now, at)),
+            Need::Storage(_) | Need::Network(_) | Need::Slot(_) => panic!("never left out: {need:?}"),
+        }
+    }
+
+    fn act(&mut self, seen: &Seen, begun: Duration, decision: Decision<itcare_operator::crd::InstanceStatus>) -> Wake {
+        let step = decision.step.clone();
+        match &step {
+            Step::Nothing | Step::Observe(_) => {}
+            Step::SaveLedger { ledger, finalizer } => {
+                if self.fault() {
+                    // Somebody else wrote first, or the API server failed: nothing is written.
+                    self.tell("  the ledger write loses");
+                    self.process.memory = decision.memory;
+                    return Wake::After(seconds(1));
+                }
+                self.write_ledger(ledger, *finalizer);
+            }
+            Step::DropLedger => self.object.annotation = None,
+            Step::RemoveFinalizer => {
+                self.object.finalizer = false;
+                self.object.writes += 1;
+            }
+            Step::Guarded(guarded) => return self.guarded(seen, begun, decision.memory, &step, guarded),
+            Step::Call(call) => {
+                let (fate, answer) = self.fate(false);
+                let wall = self.wall();
+                let result = self.cloud.call(call.id, &call.action, self.now, wall, fate);
+                let outcome = outcome(result, answer);
+                let ledger = self.ledger();
+                return self.tried(seen, begun, decision.memory, &step, &outcome, ledger, answer);
+            }
+        }
+        self.conclude(decision, false)
+    }
+
+    fn write_ledger(&mut self, ledger: &Ledger, finalizer: bool) {
+        self.object.annotation = Some(ledger.to_text());
+        self.object.finalizer |= finalizer;
+        self.object.writes += 1;
+    }
+
+    /// The protocol of DESIGN 5.2.
+    fn guarded(&mut self, seen: &Seen, begun: Duration, memory: Memory, step: &Step, guarded: &Guarded) -> Wake {
+        if self.fault() {
+            self.tell("  the intent write loses");
+            self.process.memory = memory;
+            return Wake::After(seconds(1));
+        }
+        self.process.attempts += 1;
+        let mut ledger = guarded.ledger.next();
+        ledger.intent = Some(itcare_operator::model::Intent {
+            kind: guarded.call.kind(),
+            attempt: AttemptId::from_bytes([self.process.attempts; 8]),
+            fence: Fence { date: Some(self.wall()), action: self.process.newest },
+            request: guarded.request,
+            done: None,
+        });
+        self.write_ledger(&ledger, true);
+        if self.fault() && self.faults.one_in(2) {
+            self.tell("  killed between intent and call");
+            self.restart();
+            return Wake::After(Duration::ZERO);
+        }
+        if let (GuardedCall::Reset { .. }, Some(request)) = (&guarded.call, guarded.request) {
+            self.tell(format!("  reset for {request}"));
+        }
+        let (fate, answer) = self.fate(true);
+        let wall = self.wall();
+        let result = self.cloud.guarded(&guarded.call, self.now, wall, fate);
+        let outcome = outcome(result, answer);
+        if let Outcome::NotExecuted(_) = &outcome {
+            let mut cleared = ledger.next();
+            cleared.intent = None;
+            self.write_ledger(&cleared, true);
+            return self.tried(seen, begun, memory, step, &outcome, Some(cleared), answer);
+        }
+        self.tried(seen, begun, memory, step, &outcome, Some(ledger), answer)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a pass knows of its effect")]
+    fn tried(
+        &mut self,
+        seen: &Seen,
+        begun: Duration,
+        memory: Memory,
+        step: &Step,
+        outcome: &Outcome,
+        ledger: Option<Ledger>,
+        answer: Answer,
+    ) -> Wake {
+        self.tell(format!("  {}", says(outcome)));
+        if answer == Answer::Killed {
+            self.tell("  killed before the answer was written");
+            self.restart();
+            return Wake::After(Duration::ZERO);
+        }
+        if let Outcome::Accepted(action) = outcome {
+            self.process.newest = self.process.newest.max(Some(action.id));
+        }
+        self.process.memory = memory;
+        let now = Moment { wall: self.wall(), mono: self.mono() };
+        let decision = self.with_view(seen, begun, |view| instance::after(view, step, outcome, ledger, now));
+        check::instance(&self.object.status, &decision.status, self.object.generation);
+        if let Step::SaveLedger { ledger, finalizer } = &decision.step {
+            self.tell("  after: save (not carried out by the shell)");
+            let _ = (ledger, finalizer);
+        }
+        let lost = self.fault() && self.faults.one_in(3);
+        self.conclude(decision, lost)
+    }
+
+    fn conclude(&mut self, decision: Decision<itcare_operator::crd::InstanceStatus>, lost: bool) -> Wake {
+        self.process.memory = decision.memory;
+        let gone = decision.step == Step::RemoveFinalizer && self.object.deleting;
+        if lost {
+            self.tell("  the status write fails");
+        } else if !gone && decision.status != self.object.status {
+            self.object.status = decision.status;
+            self.object.writes += 1;
+        }
+        if lost { Wake::After(seconds(2)) } else { decision.wake }
+    }
+
+    /// What becomes of the next call, and what its caller hears.
+    fn fate(&mut self, guarded: bool) -> (Fate, Answer) {
+        let runs = Fate::Runs { after: Duration::ZERO };
+        if !self.fault() {
+            return (runs, Answer::Told);
+        }
+        let late = Fate::Runs { after: seconds(30) };
+        self.faults.pick(&[
+            (Fate::Lost, Answer::NotSent(FailureClass::Transient)),
+            (Fate::Lost, Answer::NotSent(FailureClass::Throttled(Some(seconds(15))))),
+            (Fate::Lost, Answer::NotSent(FailureClass::Forbidden)),
+            (Fate::Lost, Answer::Unclear),
+            (runs, Answer::Unclear),
+            (late, Answer::Unclear),
+            (Fate::Lost, Answer::Refused(422)),
+            (Fate::Lost, Answer::Refused(409)),
+            (if guarded { runs } else { Fate::Lost }, Answer::Refused(409)),
+            (Fate::Fails { leaves: false }, Answer::Told),
+            (Fate::Fails { leaves: true }, Answer::Told),
+            (runs, Answer::Killed),
+        ])
+    }
+}
+
+/// What the caller hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Told,
+    NotSent(FailureClass),
+    Unclear,
+    Refused(u16),
+    Killed,
+}
+
+fn outcome(result: Result<Option<Action>, u16>, answer: Answer) -> Outcome {
+    let refused = |status: u16| -> Failure {
+        failure(if status == 404 { FailureClass::Missing } else { FailureClass::Rejected }, Some(status))
+    };
+    match (answer, result) {
+        (Answer::NotSent(class), _) => Outcome::NotExecuted(failure(class, None)),
+        (Answer::Unclear, _) => Outcome::Ambiguous(failure(FailureClass::Ambiguous(None), Some(504))),
+        (Answer::Refused(status), _) | (_, Err(status)) => Outcome::Refused(refused(status)),
+        (Answer::Told | Answer::Killed, Ok(Some(action))) => Outcome::Accepted(action),
+        (Answer::Told | Answer::Killed, Ok(None)) => {
+            Outcome::Ambiguous(failure(FailureClass::Ambiguous(None), Some(504)))
+        }
+    }
+}
+
+fn says(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Accepted(action) => format!("accepted: action {}", action.id),
+        Outcome::NotExecuted(failure) => format!("not executed: {}", failure.message),
+        Outcome::Refused(failure) => format!("refused: {}", failure.message),
+        Outcome::Ambiguous(failure) => format!("unclear: {}", failure.message),
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Context;
 use super::memory::Objects;
 use super::registry::{Affected, key_of};
-use crate::crd::{ITCareInstance, ITCareSnapshot, Kind, Record};
+use crate::crd::{ITCareInstance, ITCareSnapshot, InstanceStatus, Kind, Record, SnapshotStatus};
 use crate::decide::instance::{self, ObjectFacts, View};
 use crate::decide::snapshot::{self, InstanceFacts, SnapshotView};
 use crate::decide::{Cloud, Decision, Memory, Outcome, Site};
@@ -165,8 +165,9 @@ impl Subject for ITCareInstance {
         ledger: Option<Ledger>,
         now: Moment,
     ) -> Decision<Self::Status> {
-        // What the decision noted of the VM stays noted.
-        let view = View { status: &decided.status, ..view(gathered, now) };
+        // What the decision noted of the VM stays noted; conditions follow those that were written last.
+        let status = InstanceStatus { conditions: gathered.status.conditions.clone(), ..decided.status.clone() };
+        let view = View { status: &status, ..view(gathered, now) };
         instance::after(&view, &decided.step, outcome, ledger, now)
     }
 
@@ -316,7 +317,8 @@ impl Subject for ITCareSnapshot {
         ledger: Option<Ledger>,
         now: Moment,
     ) -> Decision<Self::Status> {
-        let view = SnapshotView { status: &decided.status, ..snapshot_view(gathered, now) };
+        let status = SnapshotStatus { conditions: gathered.status.conditions.clone(), ..decided.status.clone() };
+        let view = SnapshotView { status: &status, ..snapshot_view(gathered, now) };
         snapshot::after(&view, &decided.step, outcome, ledger, now)
     }
 

@@ -169,3 +169,15 @@ fn a_vm_that_comes_back_heals_the_object() {
     case.shows(|_| {});
     assert_eq!(case.at_rest().says(), "Ready Running");
 }
+
+#[test]
+fn an_api_that_answers_with_another_id_is_told_and_not_asked_again_and_again() {
+    // Which of its two ids the API takes is an open question (reference/itcare-api.md 11): a new VM that reads
+    // under another id is IdentityMismatch, not a pass without end.
+    let mut case = Case::fresh();
+    case.shows(|_| {});
+    case.intends(OperationKind::Create);
+    case.operates(OperationKind::Create, Some(ACTION));
+    answers(&mut case, |vm| vm.id = OTHER_VM);
+    assert_eq!(case.says(), "Stalled IdentityMismatch");
+}

@@ -68,3 +68,22 @@ pub fn config(cases: u32) -> ProptestConfig {
         ..asked
     }
 }
+
+/// Bytes without order, the same in every run: for tests that count what a generator reaches.
+pub struct Scatter(u64);
+
+impl Scatter {
+    pub fn new() -> Self {
+        Self(0x9E37_79B9_7F4A_7C15)
+    }
+
+    pub fn dice(&mut self, choices: usize) -> Dice {
+        let bytes = (0..choices).map(|_| {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0.to_le_bytes()[4]
+        });
+        Dice::new(bytes.collect())
+    }
+}

@@ -511,10 +511,10 @@ fn looking_goes_on_under_observe() {
 }
 
 #[test]
-fn a_new_vm_is_not_read_under_another_id() {
+fn a_new_vm_is_read_under_its_own_id() {
     let mut case = followed();
     case.shows(|_| {});
     let other = itcare_operator::model::Detail { id: OTHER_VM, ..detail() };
-    case.cloud.detail = Observed::Present { value: other, at: NOW };
+    case.cloud.detail = Observed::Present { value: other, at: case.pass - seconds(1) };
     assert_eq!(case.next().step, Step::Observe(Need::Detail(VM)));
 }

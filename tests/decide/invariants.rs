@@ -12,7 +12,7 @@ use itcare_operator::model::{
 use proptest::prelude::*;
 
 use crate::arbitrary;
-use crate::dice::{Dice, config, dice};
+use crate::dice::{Dice, Scatter, config, dice};
 use crate::fixture::{Case, need_says, seconds, step_says};
 
 /// Reads that one pass may make, as the shell allows them.
@@ -313,17 +313,9 @@ fn is_gone(case: &Case, id: InstanceId) {
 fn the_arbitrary_views_reach_every_step() {
     // A property that never meets an effect would hold for ever.
     let mut seen = std::collections::BTreeMap::<String, u32>::new();
-    let mut chance = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut scatter = Scatter::new();
     for _ in 0..20_000 {
-        let bytes: Vec<u8> = (0..CHOICES)
-            .map(|_| {
-                chance ^= chance << 13;
-                chance ^= chance >> 7;
-                chance ^= chance << 17;
-                (chance >> 32) as u8
-            })
-            .collect();
-        for_any_pass(&mut Dice::new(bytes), |_, decision| {
+        for_any_pass(&mut scatter.dice(CHOICES), |_, decision| {
             let word = step_says(&decision.step).unwrap_or_else(|| "nothing".to_owned());
             let word =
                 word.split(" 4cpu").next().unwrap_or_default().split(" 2cpu").next().unwrap_or_default();

@@ -31,10 +31,16 @@ mod reset;
 mod resume;
 mod validation;
 
-mod arbitrary;
-mod invariants;
 mod snapshot_intent;
 mod snapshot_live;
 mod snapshot_recover;
 mod snapshot_removal;
 mod snapshot_take;
+
+mod arbitrary;
+mod arbitrary_snapshot;
+mod convergence;
+mod invariants;
+mod invariants_snapshot;
+mod stability;
+mod world;

@@ -175,7 +175,14 @@ impl Cloud {
         let mut action = self.action(wall);
         action.submitted_by = Some("alice".to_owned());
         let ends = now + seconds(600);
-        self.works.push(Work { action, starts: now, ends, effect: Effect::Nothing, fails: None, over: false });
+        self.works.push(Work {
+            action,
+            starts: now,
+            ends,
+            effect: Effect::Nothing,
+            fails: None,
+            over: false,
+        });
     }
 
     fn action(&mut self, wall: Timestamp) -> Action {
@@ -205,11 +212,18 @@ impl Cloud {
 
     pub fn running(&self, now: Duration) -> Vec<Action> {
         let shown = |work: &&Work| work.starts + self.lag <= now && now < work.ends + self.lag;
-        self.works.iter().filter(shown).map(|work| Action { status: ActionStatus::InProgress, ..work.action.clone() }).collect()
+        self.works
+            .iter()
+            .filter(shown)
+            .map(|work| Action { status: ActionStatus::InProgress, ..work.action.clone() })
+            .collect()
     }
 
     pub fn read(&self, id: ActionId, now: Duration) -> Option<Action> {
-        self.works.iter().find(|work| work.action.id == id && work.starts <= now).map(|work| work.action.clone())
+        self.works
+            .iter()
+            .find(|work| work.action.id == id && work.starts <= now)
+            .map(|work| work.action.clone())
     }
 
     pub fn look(&self, now: Duration, at: Duration) -> Look {
@@ -223,7 +237,13 @@ impl Cloud {
 
     // Writes. `Err` is a refusal in the words of the API's page.
 
-    pub fn create(&mut self, spec: &ITCareInstanceSpec, now: Duration, wall: Timestamp, fate: Fate) -> Option<Action> {
+    pub fn create(
+        &mut self,
+        spec: &ITCareInstanceSpec,
+        now: Duration,
+        wall: Timestamp,
+        fate: Fate,
+    ) -> Option<Action> {
         let twin = self.works.iter().any(|work| !work.over && matches!(work.effect, Effect::Create(_)));
         if twin && fate != Fate::Lost {
             self.violations.push(format!("a second creation at {now:?} while one runs"));
@@ -231,7 +251,13 @@ impl Cloud {
         self.start(Effect::Create(Box::new(spec.clone())), now, wall, fate)
     }
 
-    pub fn guarded(&mut self, call: &GuardedCall, now: Duration, wall: Timestamp, fate: Fate) -> Result<Option<Action>, u16> {
+    pub fn guarded(
+        &mut self,
+        call: &GuardedCall,
+        now: Duration,
+        wall: Timestamp,
+        fate: Fate,
+    ) -> Result<Option<Action>, u16> {
         self.calls += 1;
         match call {
             GuardedCall::Create(request) => Ok(self.create(&request.spec, now, wall, fate)),
@@ -246,7 +272,14 @@ impl Cloud {
         }
     }
 
-    pub fn call(&mut self, id: InstanceId, action: &CallAction, now: Duration, wall: Timestamp, fate: Fate) -> Result<Option<Action>, u16> {
+    pub fn call(
+        &mut self,
+        id: InstanceId,
+        action: &CallAction,
+        now: Duration,
+        wall: Timestamp,
+        fate: Fate,
+    ) -> Result<Option<Action>, u16> {
         self.calls += 1;
         let (state, effect) = match action {
             CallAction::Start => (Some(InstanceState::Inactive), Effect::State(InstanceState::Active)),
@@ -277,7 +310,14 @@ impl Cloud {
         };
         let action = self.action(wall.checked_add(after).expect("a time"));
         let starts = now + after;
-        self.works.push(Work { action: action.clone(), starts, ends: starts + DURATION, effect, fails, over: false });
+        self.works.push(Work {
+            action: action.clone(),
+            starts,
+            ends: starts + DURATION,
+            effect,
+            fails,
+            over: false,
+        });
         Some(action)
     }
 

@@ -197,7 +197,12 @@ impl World {
 
     pub fn story(&self) -> String {
         let from = self.journal.len().saturating_sub(120);
-        format!("{}\nspec {:?}\nstatus {:#?}", self.journal[from..].join("\n"), self.object.spec, self.object.status)
+        format!(
+            "{}\nspec {:?}\nstatus {:#?}",
+            self.journal[from..].join("\n"),
+            self.object.spec,
+            self.object.status
+        )
     }
 
     pub fn stands(&self) -> String {
@@ -239,7 +244,8 @@ pub fn wish(spec: &mut ITCareInstanceSpec, dice: &mut Dice) {
     ];
     spec.size = Some(dice.pick(&["2cpu4gb", "4cpu8gb", "8cpu8gb"]).to_owned());
     spec.power_state = dice.pick(&[None, Some(PowerState::Running), Some(PowerState::Stopped)]);
-    spec.resize_policy = serde_json::from_value(dice.pick(&["InPlace", "StopStart"]).into()).expect("a policy");
+    spec.resize_policy =
+        serde_json::from_value(dice.pick(&["InPlace", "StopStart"]).into()).expect("a policy");
     spec.drift_policy = serde_json::from_value(dice.pick(&["Correct", "Report"]).into()).expect("a policy");
     spec.monitoring = group(dice, &switches).and_then(|value| serde_json::from_value(value).ok());
     spec.replication = group(dice, &switches).and_then(|value| serde_json::from_value(value).ok());

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use itcare_operator::crd::InstanceStatus;
 use itcare_operator::decide::decision::{Guarded, GuardedCall};
 use itcare_operator::decide::instance::{self, Claim, ObjectFacts, SnapshotFacts, View};
 use itcare_operator::decide::{Cloud as Seen, Decision, Memory, Need, Outcome, Step, Wake};
 use itcare_operator::model::{
-    Action, ActionId, AttemptId, Detail, Failure, FailureClass, Fence, Ledger, Listed, Moment, ObjectKey, Observed,
+    Action, ActionId, AttemptId, Detail, Failure, FailureClass, Fence, Ledger, Listed, Moment, ObjectKey,
+    Observed,
 };
 
 use super::World;
@@ -82,7 +84,8 @@ impl World {
             self.restart();
         }
         let begun = self.mono();
-        if self.process.running.as_ref().is_some_and(|(at, all)| !all.is_empty() && *at + seconds(5) <= begun) {
+        if self.process.running.as_ref().is_some_and(|(at, all)| !all.is_empty() && *at + seconds(5) <= begun)
+        {
             self.process.running = Some((begun, self.cloud.running(self.now)));
         }
         let mut seen = Seen::default();
@@ -99,11 +102,15 @@ impl World {
             self.answer(&mut seen, need);
         };
         let said = step_says(&decision.step);
-        self.tell(format!("{} | {}", said.unwrap_or_default(), crate::fixture::stands(&decision.status.conditions)));
+        self.tell(format!(
+            "{} | {}",
+            said.unwrap_or_default(),
+            crate::fixture::stands(&decision.status.conditions)
+        ));
         self.act(&seen, begun, decision)
     }
 
-    fn decide(&mut self, seen: &mut Seen, begun: Duration) -> Decision<itcare_operator::crd::InstanceStatus> {
+    fn decide(&mut self, seen: &mut Seen, begun: Duration) -> Decision<InstanceStatus> {
         let recorded = self.ledger().and_then(|ledger| ledger.instance);
         if let Some((at, items)) = &self.process.list {
             seen.named = Observed::Present { value: items.clone(), at: *at };
@@ -121,15 +128,22 @@ impl World {
         {
             seen.detail = Observed::Present { value: known.clone(), at: *at };
         }
-        let decision = self.with_view(seen, begun, instance::next);
+        let decision = self.with_view(&self.object.status, seen, begun, instance::next);
         check::instance(&self.object.status, &decision.status, self.object.generation);
         decision
     }
 
-    fn with_view<T>(&self, seen: &Seen, begun: Duration, ask: impl FnOnce(&View<'_>) -> T) -> T {
+    fn with_view<T>(
+        &self,
+        status: &InstanceStatus,
+        seen: &Seen,
+        begun: Duration,
+        ask: impl FnOnce(&View<'_>) -> T,
+    ) -> T {
         let site = site();
         let ledger = self.ledger();
-        let detail_due = self.process.detail.as_ref().map_or(seconds(1800), |(at, _)| *at + site.detail_interval);
+        let detail_due =
+            self.process.detail.as_ref().map_or(seconds(1800), |(at, _)| *at + site.detail_interval);
         ask(&View {
             object: ObjectFacts {
                 key: ObjectKey::new("shop", "web"),
@@ -138,13 +152,15 @@ impl World {
                 created: crate::fixture::wall(),
                 deleting: self.object.deleting,
                 has_finalizer: self.object.finalizer,
-                has_ledger: self.object.annotation.as_deref().is_some_and(|text| {
-                    ledger.as_ref().is_some_and(|ledger| ledger.to_text() == text)
-                }),
+                has_ledger: self
+                    .object
+                    .annotation
+                    .as_deref()
+                    .is_some_and(|text| ledger.as_ref().is_some_and(|ledger| ledger.to_text() == text)),
                 reconcile_requested: None,
             },
             spec: &self.object.spec,
-            status: &self.object.status,
+            status,
             ledger: Ok(ledger),
             site: &site,
             service_allowed: true,
@@ -204,7 +220,7 @@ impl World {
         }
     }
 
-    fn act(&mut self, seen: &Seen, begun: Duration, decision: Decision<itcare_operator::crd::InstanceStatus>) -> Wake {
+    fn act(&mut self, seen: &Seen, begun: Duration, decision: Decision<InstanceStatus>) -> Wake {
         let step = decision.step.clone();
         match &step {
             Step::Nothing | Step::Observe(_) => {}
@@ -222,14 +238,14 @@ impl World {
                 self.object.finalizer = false;
                 self.object.writes += 1;
             }
-            Step::Guarded(guarded) => return self.guarded(seen, begun, decision.memory, &step, guarded),
+            Step::Guarded(guarded) => return self.guarded(seen, begun, &decision, guarded),
             Step::Call(call) => {
                 let (fate, answer) = self.fate(false);
                 let wall = self.wall();
                 let result = self.cloud.call(call.id, &call.action, self.now, wall, fate);
                 let outcome = outcome(result, answer);
                 let ledger = self.ledger();
-                return self.tried(seen, begun, decision.memory, &step, &outcome, ledger, answer);
+                return self.tried(seen, begun, &decision, &outcome, ledger, answer);
             }
         }
         self.conclude(decision, false)
@@ -242,10 +258,16 @@ impl World {
     }
 
     /// The protocol of DESIGN 5.2.
-    fn guarded(&mut self, seen: &Seen, begun: Duration, memory: Memory, step: &Step, guarded: &Guarded) -> Wake {
+    fn guarded(
+        &mut self,
+        seen: &Seen,
+        begun: Duration,
+        decided: &Decision<InstanceStatus>,
+        guarded: &Guarded,
+    ) -> Wake {
         if self.fault() {
             self.tell("  the intent write loses");
-            self.process.memory = memory;
+            self.process.memory = decided.memory.clone();
             return Wake::After(seconds(1));
         }
         self.process.attempts += 1;
@@ -274,18 +296,16 @@ impl World {
             let mut cleared = ledger.next();
             cleared.intent = None;
             self.write_ledger(&cleared, true);
-            return self.tried(seen, begun, memory, step, &outcome, Some(cleared), answer);
+            return self.tried(seen, begun, decided, &outcome, Some(cleared), answer);
         }
-        self.tried(seen, begun, memory, step, &outcome, Some(ledger), answer)
+        self.tried(seen, begun, decided, &outcome, Some(ledger), answer)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a pass knows of its effect")]
     fn tried(
         &mut self,
         seen: &Seen,
         begun: Duration,
-        memory: Memory,
-        step: &Step,
+        decided: &Decision<InstanceStatus>,
         outcome: &Outcome,
         ledger: Option<Ledger>,
         answer: Answer,
@@ -299,19 +319,18 @@ impl World {
         if let Outcome::Accepted(action) = outcome {
             self.process.newest = self.process.newest.max(Some(action.id));
         }
-        self.process.memory = memory;
+        self.process.memory = decided.memory.clone();
         let now = Moment { wall: self.wall(), mono: self.mono() };
-        let decision = self.with_view(seen, begun, |view| instance::after(view, step, outcome, ledger, now));
-        check::instance(&self.object.status, &decision.status, self.object.generation);
-        if let Step::SaveLedger { ledger, finalizer } = &decision.step {
-            self.tell("  after: save (not carried out by the shell)");
-            let _ = (ledger, finalizer);
-        }
+        // What the decision noted of the VM stays noted.
+        let decision = self.with_view(&decided.status, seen, begun, |view| {
+            instance::after(view, &decided.step, outcome, ledger, now)
+        });
+        check::instance(&decided.status, &decision.status, self.object.generation);
         let lost = self.fault() && self.faults.one_in(3);
         self.conclude(decision, lost)
     }
 
-    fn conclude(&mut self, decision: Decision<itcare_operator::crd::InstanceStatus>, lost: bool) -> Wake {
+    fn conclude(&mut self, decision: Decision<InstanceStatus>, lost: bool) -> Wake {
         self.process.memory = decision.memory;
         let gone = decision.step == Step::RemoveFinalizer && self.object.deleting;
         if lost {

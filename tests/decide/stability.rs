@@ -1,0 +1,135 @@
+//! Invariant 7: once matched, with unchanged input, nothing for ever.
+
+use itcare_operator::crd::ConditionType;
+use itcare_operator::decide::{Step, Wake};
+use itcare_operator::model::{InstanceState, Observed, PowerState};
+use proptest::prelude::*;
+
+use crate::dice::{Dice, config, dice};
+use crate::fixture::{Case, seconds, wall_at};
+use crate::fixture_snapshot::SnapshotCase;
+use crate::world::wish;
+
+/// A VM that is as a random spec asks, in every group, at rest.
+fn converged(dice: &mut Dice) -> Case {
+    Case::managed_with(|case| {
+        wish(&mut case.spec, dice);
+        let spec = case.spec.clone();
+        case.shows(|detail| {
+            detail.size = spec.size.as_deref().and_then(|size| size.parse().ok());
+            if spec.power_state == Some(PowerState::Stopped) {
+                detail.state = InstanceState::Inactive;
+            }
+            let on = |wish: Option<bool>| Some(wish.unwrap_or(false));
+            detail.backup = on(spec.backup.as_ref().map(|wish| wish.enabled));
+            detail.replication = on(spec.replication.as_ref().map(|wish| wish.enabled));
+            detail.monitoring.enabled = on(spec.monitoring.as_ref().map(|wish| wish.enabled));
+            if let Some(wish) = &spec.patching {
+                let patching = detail.patching.as_mut().expect("shown");
+                patching.excluded = Some(wish.excluded);
+                patching.group = wish.group.or(patching.group);
+            }
+            // What the spec leaves out may be anything.
+            if dice.one_in(2) && spec.power_state.is_none() {
+                detail.state = InstanceState::Inactive;
+            }
+            if dice.one_in(4) && spec.backup.is_none() {
+                detail.backup = None;
+            }
+        });
+    })
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    #[test]
+    fn invariant_7_once_matched_nothing_for_ever(mut dice in dice(120)) {
+        let mut case = converged(&mut dice);
+        prop_assert!(itcare_operator::crd::condition::is_true(&case.status.conditions, ConditionType::Ready));
+        let vm = case.cloud.detail.clone().value().expect("shown");
+        let (status, ledger) = (case.status.clone(), case.ledger.clone());
+        for _ in 0..40 {
+            // Any time later: the lists were read again, a detail is read when it is asked for.
+            let span = seconds(u64::from(dice.byte()) * u64::from(dice.byte()) + 1);
+            case.later(span);
+            let at = case.now.mono;
+            case.cloud.object_unchanged = Some(true);
+            case.cloud.listed = Observed::Present { value: vm.listed(), at };
+            case.cloud.named = Observed::Present { value: vec![vm.listed()], at };
+            case.cloud.running = Observed::Present { value: Vec::new(), at };
+            let mut decision = case.next();
+            if let Step::Observe(_) = &decision.step {
+                prop_assert!(at >= case.detail_due, "read before it was due");
+                case.cloud.detail = Observed::Present { value: vm.clone(), at };
+                case.detail_due = at + case.site.detail_interval;
+                case.memory = decision.memory;
+                decision = case.next();
+            }
+            prop_assert_eq!(&decision.step, &Step::Nothing);
+            prop_assert_eq!(&decision.status, &status);
+            prop_assert!(decision.notes.is_empty());
+            if let Wake::After(wait) = decision.wake {
+                prop_assert!(wait >= seconds(1), "busy: {wait:?}");
+            }
+            case.memory = decision.memory;
+            prop_assert_eq!(&case.ledger, &ledger);
+        }
+    }
+
+    #[test]
+    fn invariant_7_an_available_snapshot_stays_so_until_it_ends(mut dice in dice(120)) {
+        let mut case = SnapshotCase::taken();
+        let status = case.status.clone();
+        let end = crate::fixture_snapshot::slot().expires_at.expect("an end");
+        loop {
+            case.later(seconds(u64::from(dice.byte()) * u64::from(dice.byte()) + 600));
+            if case.now.wall >= end {
+                break;
+            }
+            case.cloud.running = Observed::Present { value: Vec::new(), at: case.now.mono };
+            let mut decision = case.next();
+            if let Step::Observe(_) = &decision.step {
+                case.cloud.slot =
+                    Observed::Present { value: crate::fixture_snapshot::slot(), at: case.now.mono };
+                case.slot_due = case.now.mono + case.site.detail_interval;
+                case.memory = decision.memory;
+                decision = case.next();
+            }
+            prop_assert_eq!(&decision.step, &Step::Nothing);
+            prop_assert_eq!(&decision.status, &status);
+            case.memory = decision.memory;
+        }
+    }
+}
+
+#[test]
+fn a_suspended_a_stalled_and_an_observed_object_are_quiet_too() {
+    for (what, change) in [
+        ("suspended", (|case: &mut Case| case.edits(|spec| spec.suspend = true)) as fn(&mut Case)),
+        ("missing", Case::gone),
+        ("claimed by another", |case| {
+            case.claim = itcare_operator::decide::instance::Claim::LostTo(
+                itcare_operator::model::ObjectKey::new("shop", "older"),
+            );
+        }),
+        ("of another cluster", |case| {
+            case.ledger().cluster = itcare_operator::model::ClusterId::new("far-away");
+        }),
+        ("reported only", |case| {
+            case.spec.drift_policy = itcare_operator::crd::instance::DriftPolicy::Report;
+            case.shows(|detail| detail.size = "8cpu64gb".parse().ok());
+        }),
+    ] {
+        let mut case = Case::managed();
+        change(&mut case);
+        let mut case = case.at_rest();
+        for minute in 1..=30 {
+            case.now.wall = wall_at(minute * 60);
+            let decision = case.next();
+            assert_eq!(decision.step, Step::Nothing, "{what}");
+            assert_eq!(decision.status, case.status, "{what}");
+            case.memory = decision.memory;
+        }
+    }
+}

@@ -14,9 +14,8 @@ use itcare_operator::decide::instance::{self, Claim};
 use itcare_operator::decide::{Look, Memory, Need, Outcome, Verdict};
 use itcare_operator::model::{
     AccountId, Action, ActionId, ActionStatus, Applied, AttemptId, ClusterId, Detail, Failure, FailureClass,
-    Fence, Group, Held, HeldWhy, HostName, InstanceId, InstanceState, Intent, Ledger, LedgerError, Listed,
-    ObjectKey, Observed, OneShot, OperationKind, OperationResult, Origin, PowerState, Resume, ServiceId,
-    Slot,
+    Fence, Group, Held, HeldWhy, HostName, InstanceState, Intent, Ledger, LedgerError, Listed, ObjectKey,
+    Observed, OneShot, OperationKind, OperationResult, Origin, PowerState, Resume, ServiceId, Slot,
 };
 use jiff::Timestamp;
 

@@ -50,7 +50,9 @@ pub fn case(dice: &mut Dice) -> SnapshotCase {
         Need::Object,
     ] {
         let at = if dice.one_in(4) { moment(&case, dice) } else { case.now.mono };
-        if !dice.one_in(4) {
+        if dice.one_in(4) {
+            forget(&mut case, &need);
+        } else {
             answer(&mut case, &need, at, dice);
         }
     }
@@ -163,6 +165,18 @@ fn moment(case: &SnapshotCase, dice: &mut Dice) -> Duration {
     let ago =
         [Duration::ZERO, pass, seconds(2), seconds(30), SETTLE, SETTLE * 2, SETTLE * 11, seconds(86_400)];
     now.saturating_sub(dice.pick(&ago))
+}
+
+fn forget(case: &mut SnapshotCase, need: &Need) {
+    match need {
+        Need::Running { .. } => case.cloud.running = Observed::Unknown,
+        Need::Detail(_) => case.cloud.detail = Observed::Unknown,
+        Need::Action(_) => case.cloud.action = None,
+        Need::Look(_) => case.cloud.look = None,
+        Need::Slot(_) => case.cloud.slot = Observed::Unknown,
+        Need::Object => case.cloud.object_unchanged = None,
+        Need::List { .. } | Need::Storage(_) | Need::Network(_) => {}
+    }
 }
 
 /// An arbitrary answer to a read, asked for at `at`; sometimes a failure.

@@ -40,6 +40,7 @@ mod snapshot_take;
 mod arbitrary;
 mod arbitrary_snapshot;
 mod convergence;
+mod convergence_snapshot;
 mod invariants;
 mod invariants_snapshot;
 mod stability;

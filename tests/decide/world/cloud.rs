@@ -6,9 +6,7 @@ use std::time::Duration;
 use itcare_operator::crd::instance::ITCareInstanceSpec;
 use itcare_operator::decide::Look;
 use itcare_operator::decide::decision::{CallAction, GuardedCall};
-use itcare_operator::model::{
-    Action, ActionId, ActionStatus, Detail, InstanceId, InstanceState, Listed, OperationKind,
-};
+use itcare_operator::model::{Action, ActionId, ActionStatus, Detail, InstanceId, InstanceState, Listed};
 use jiff::Timestamp;
 
 use crate::fixture::{NAME, US, detail, seconds};
@@ -319,11 +317,6 @@ impl Cloud {
             over: false,
         });
         Some(action)
-    }
-
-    /// The kind of nothing: kept so that a new kind of call is noticed here.
-    pub fn is_idempotent(kind: OperationKind) -> bool {
-        !kind.must_not_run_twice()
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod cloud;
 pub mod shell;
+pub mod snapshot;
 
 use std::time::Duration;
 

@@ -15,6 +15,7 @@ use itcare_operator::model::{
 use super::World;
 use super::cloud::Fate;
 use crate::check;
+use crate::dice::Dice;
 use crate::fixture::{failure, seconds, site, step_says};
 
 /// Reads that one pass may make.
@@ -177,16 +178,9 @@ impl World {
 
     fn answer(&mut self, seen: &mut Seen, need: Need) {
         if self.fault() {
-            let classes = [
-                (FailureClass::Transient, Some(503)),
-                (FailureClass::Throttled(Some(seconds(20))), Some(429)),
-                (FailureClass::Forbidden, Some(403)),
-                (FailureClass::Garbled, Some(200)),
-                (FailureClass::Unauthenticated, Some(401)),
-            ];
-            let (class, status) = self.faults.pick(&classes);
-            self.tell(format!("  {} fails: {class:?}", crate::fixture::need_says(&need)));
-            seen.failures.push((need, failure(class, status)));
+            let failure = any_read_failure(&mut self.faults);
+            self.tell(format!("  {} fails: {:?}", crate::fixture::need_says(&need), failure.class));
+            seen.failures.push((need, failure));
             return;
         }
         let (now, at) = (self.now, self.mono());
@@ -342,33 +336,48 @@ impl World {
         if lost { Wake::After(seconds(2)) } else { decision.wake }
     }
 
-    /// What becomes of the next call, and what its caller hears.
     fn fate(&mut self, guarded: bool) -> (Fate, Answer) {
-        let runs = Fate::Runs { after: Duration::ZERO };
-        if !self.fault() {
-            return (runs, Answer::Told);
-        }
-        let late = Fate::Runs { after: seconds(30) };
-        self.faults.pick(&[
-            (Fate::Lost, Answer::NotSent(FailureClass::Transient)),
-            (Fate::Lost, Answer::NotSent(FailureClass::Throttled(Some(seconds(15))))),
-            (Fate::Lost, Answer::NotSent(FailureClass::Forbidden)),
-            (Fate::Lost, Answer::Unclear),
-            (runs, Answer::Unclear),
-            (late, Answer::Unclear),
-            (Fate::Lost, Answer::Refused(422)),
-            (Fate::Lost, Answer::Refused(409)),
-            (if guarded { runs } else { Fate::Lost }, Answer::Refused(409)),
-            (Fate::Fails { leaves: false }, Answer::Told),
-            (Fate::Fails { leaves: true }, Answer::Told),
-            (runs, Answer::Killed),
-        ])
+        if self.fault() { any_fate(&mut self.faults, guarded) } else { (RUNS, Answer::Told) }
     }
+}
+
+/// What becomes of a call that nothing disturbs.
+pub const RUNS: Fate = Fate::Runs { after: Duration::ZERO };
+
+/// What becomes of a disturbed call, and what its caller hears.
+pub fn any_fate(faults: &mut Dice, guarded: bool) -> (Fate, Answer) {
+    let (runs, late) = (RUNS, Fate::Runs { after: seconds(30) });
+    faults.pick(&[
+        (Fate::Lost, Answer::NotSent(FailureClass::Transient)),
+        (Fate::Lost, Answer::NotSent(FailureClass::Throttled(Some(seconds(15))))),
+        (Fate::Lost, Answer::NotSent(FailureClass::Forbidden)),
+        (Fate::Lost, Answer::Unclear),
+        (runs, Answer::Unclear),
+        (late, Answer::Unclear),
+        (Fate::Lost, Answer::Refused(422)),
+        (Fate::Lost, Answer::Refused(409)),
+        (if guarded { runs } else { Fate::Lost }, Answer::Refused(409)),
+        (Fate::Fails { leaves: false }, Answer::Told),
+        (Fate::Fails { leaves: true }, Answer::Told),
+        (runs, Answer::Killed),
+    ])
+}
+
+/// Why a read fails.
+pub fn any_read_failure(faults: &mut Dice) -> Failure {
+    let (class, status) = faults.pick(&[
+        (FailureClass::Transient, Some(503)),
+        (FailureClass::Throttled(Some(seconds(20))), Some(429)),
+        (FailureClass::Forbidden, Some(403)),
+        (FailureClass::Garbled, Some(200)),
+        (FailureClass::Unauthenticated, Some(401)),
+    ]);
+    failure(class, status)
 }
 
 /// What the caller hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub enum Answer {
     Told,
     NotSent(FailureClass),
     Unclear,
@@ -376,7 +385,7 @@ enum Answer {
     Killed,
 }
 
-fn outcome(result: Result<Option<Action>, u16>, answer: Answer) -> Outcome {
+pub fn outcome(result: Result<Option<Action>, u16>, answer: Answer) -> Outcome {
     let refused = |status: u16| -> Failure {
         failure(if status == 404 { FailureClass::Missing } else { FailureClass::Rejected }, Some(status))
     };
@@ -391,7 +400,7 @@ fn outcome(result: Result<Option<Action>, u16>, answer: Answer) -> Outcome {
     }
 }
 
-fn says(outcome: &Outcome) -> String {
+pub fn says(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Accepted(action) => format!("accepted: action {}", action.id),
         Outcome::NotExecuted(failure) => format!("not executed: {}", failure.message),

@@ -166,7 +166,8 @@ impl Subject for ITCareInstance {
         now: Moment,
     ) -> Decision<Self::Status> {
         // What the decision noted of the VM stays noted; conditions follow those that were written last.
-        let status = InstanceStatus { conditions: gathered.status.conditions.clone(), ..decided.status.clone() };
+        let status =
+            InstanceStatus { conditions: gathered.status.conditions.clone(), ..decided.status.clone() };
         let view = View { status: &status, ..view(gathered, now) };
         instance::after(&view, &decided.step, outcome, ledger, now)
     }
@@ -317,7 +318,8 @@ impl Subject for ITCareSnapshot {
         ledger: Option<Ledger>,
         now: Moment,
     ) -> Decision<Self::Status> {
-        let status = SnapshotStatus { conditions: gathered.status.conditions.clone(), ..decided.status.clone() };
+        let status =
+            SnapshotStatus { conditions: gathered.status.conditions.clone(), ..decided.status.clone() };
         let view = SnapshotView { status: &status, ..snapshot_view(gathered, now) };
         snapshot::after(&view, &decided.step, outcome, ledger, now)
     }

@@ -19,6 +19,9 @@ const ALIKE: i64 = 3;
 /// For so long a refused credential or a missing right may be passing trouble: a rotation, a gateway.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// For so long a look that nothing waits for may fail before the status tells of it.
+pub const QUIET: Duration = Duration::from_secs(120);
+
 /// For so long a Secret may not be there yet: it is often applied together with what needs it.
 const GRACE_MISSING: Duration = Duration::from_secs(30);
 
@@ -72,7 +75,11 @@ pub fn blocked(failure: &Failure, failures: u32, since: Duration, doing: &str) -
             (denied(Reason::PermissionDenied, message, since), wait)
         }
         FailureClass::Rejected => {
-            (Verdict::Stalled(Reason::Rejected, format!("{doing}: {}", failure.message)), RECHECK)
+            let message = format!(
+                "{doing}: {}; correct the spec, or ask ITCare's support if it is right",
+                failure.message
+            );
+            (Verdict::Stalled(Reason::Rejected, message), RECHECK)
         }
     }
 }

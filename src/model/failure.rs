@@ -39,6 +39,19 @@ impl FailureClass {
         }
     }
 
+    /// Whether it is likely to pass by itself, without a person.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        match self {
+            Self::Transient | Self::Throttled(_) | Self::Ambiguous(_) | Self::Garbled => true,
+            Self::Unauthenticated
+            | Self::NoCredentials
+            | Self::Forbidden
+            | Self::Rejected
+            | Self::Missing => false,
+        }
+    }
+
     /// The stable word for metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -8,6 +8,7 @@ use crate::server::files;
 const UPDATE: &str = "UPDATE_CRDS";
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a switch of this test alone, not of the product")]
 fn the_committed_definitions_are_those_of_the_code() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
     if std::env::var_os(UPDATE).is_some_and(|value| value == "1") {

@@ -98,7 +98,7 @@ fn object(kind: &str, name: &str, spec: &Value) -> Value {
 /// Puts a value at a path such as `spec.volumes[0].id`, or takes away what is there.
 pub fn put(object: &mut Value, path: &str, value: Option<Value>) {
     let (parent, last) = path.rsplit_once('.').expect("a path has a parent");
-    let pointer = format!("/{}", parent.replace('.', "/").replace('[', "/").replace(']', ""));
+    let pointer = format!("/{}", parent.replace(['.', '['], "/").replace(']', ""));
     let parent = object.pointer_mut(&pointer).expect("the parent is there");
     if let Some((list, index)) = last.strip_suffix(']').and_then(|entry| entry.split_once('[')) {
         let index: usize = index.parse().expect("an index is a number");

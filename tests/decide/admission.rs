@@ -6,7 +6,8 @@ use itcare_operator::model::{
     AccountId, ClusterId, HostName, InstanceId, Ledger, LedgerError, OperationKind, Origin, ServiceId,
 };
 
-use crate::fixture::{Case, Row, VM, message, new_ledger, saved, says, table};
+use crate::fixture::{Case, VM, new_ledger};
+use crate::table::{Row, message, saved, says, table};
 
 const ROWS: &[Row] = &[
     ("our own ledger is followed", |_| {}, "Ready Running"),

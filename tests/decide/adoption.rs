@@ -7,7 +7,8 @@ use itcare_operator::model::{
     FailureClass, HostName, InstanceState, ObjectKey, Observed, Origin, PowerState, ServiceId,
 };
 
-use crate::fixture::{Case, NOW, PASS, Row, SERVICE, VM, detail, message, saved, seconds, table, twin};
+use crate::fixture::{Case, NOW, PASS, SERVICE, VM, detail, seconds, twin};
+use crate::table::{Row, message, saved, table};
 
 fn by_id() -> Case {
     let mut case = Case::fresh();
@@ -112,7 +113,7 @@ fn an_adopted_vm_is_recorded_with_its_identity_and_everything_counts_as_applied(
     assert_eq!(ledger.applied.as_ref().map(|applied| applied.groups.len()), Some(2), "size and backup");
     case.write(&decision);
     let decision = case.at_rest().next();
-    assert_eq!(crate::fixture::says(&decision), "Ready Running", "Report leaves it so at adoption");
+    assert_eq!(crate::table::says(&decision), "Ready Running", "Report leaves it so at adoption");
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn an_adopted_vm_is_corrected_only_after_the_record_is_written() {
     let mut case = by_id();
     case.spec.power_state = Some(PowerState::Stopped);
     let decision = case.next();
-    assert_eq!(crate::fixture::says(&decision), "save");
+    assert_eq!(crate::table::says(&decision), "save");
     case.write(&decision);
     assert_eq!(case.says(), "send Stop");
 }

@@ -7,9 +7,8 @@ use itcare_operator::model::{
     ActionStatus, FailureClass, Group, InstanceState, Observed, OperationKind, PowerState, Resume,
 };
 
-use crate::fixture::{
-    ACTION, Case, NOW, Row, VM, action, ended, message, saved, says, seconds, table, table_once_saved,
-};
+use crate::fixture::{ACTION, Case, NOW, VM, action, ended, seconds};
+use crate::table::{Row, message, saved, says, table, table_once_saved};
 
 /// The spec asks for another value of every group.
 fn ask_for_everything(spec: &mut ITCareInstanceSpec) {

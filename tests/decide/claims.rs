@@ -7,7 +7,8 @@ use itcare_operator::model::{
     ServiceId,
 };
 
-use crate::fixture::{ACTION, Case, NOW, OTHER_VM, Row, detail, ended, message, table};
+use crate::fixture::{ACTION, Case, NOW, OTHER_VM, detail, ended};
+use crate::table::{Row, message, table};
 
 /// A managed VM with a change that is due.
 fn due() -> Case {
@@ -63,7 +64,7 @@ fn an_instance_id_that_is_not_the_managed_one_stalls() {
     let mut case = due();
     case.spec.instance_id = Some(OTHER_VM.get());
     let decision = case.next();
-    assert!(crate::fixture::says(&decision).starts_with("Stalled"), "{}", crate::fixture::says(&decision));
+    assert!(crate::table::says(&decision).starts_with("Stalled"), "{}", crate::table::says(&decision));
     assert!(message(&decision).contains("spec.instanceId"), "{}", message(&decision));
 }
 
@@ -141,7 +142,7 @@ fn a_vanished_vm_is_told_and_never_created_again() {
     let mut case = Case::managed();
     case.gone();
     let decision = case.next();
-    assert_eq!(crate::fixture::says(&decision), "Stalled InstanceMissing");
+    assert_eq!(crate::table::says(&decision), "Stalled InstanceMissing");
     assert_eq!(decision.status.id, Some(crate::fixture::VM.get()), "its id is still told");
     assert_eq!((decision.status.state.clone(), decision.status.power_state), (None, None));
     assert!(message(&decision).contains("delete this object"));

@@ -7,8 +7,9 @@ use itcare_operator::decide::{Verdict, conditions};
 use itcare_operator::decide::Need;
 use itcare_operator::model::{AccountId, FailureClass, Observed, OperationKind, OperationResult, PowerState};
 
-use crate::fixture::{Case, NOW, VM, attempt, seconds, stands, time, wall};
+use crate::fixture::{Case, NOW, VM, attempt, seconds, time, wall};
 use crate::fixture_snapshot::{SnapshotCase, foreign_slot};
+use crate::table::stands;
 
 fn working(reason: Reason, known: bool) -> Verdict {
     Verdict::Working { reason, message: "words".to_owned(), known }
@@ -139,7 +140,7 @@ fn a_status_write_carries_the_ledger_text_of_the_annotation() {
     let mut changing = case.clone();
     changing.edits(|spec| spec.power_state = Some(itcare_operator::model::PowerState::Running));
     let decision = changing.next();
-    assert_eq!(decision.status.ledger, Some(crate::fixture::saved(&decision).to_text()));
+    assert_eq!(decision.status.ledger, Some(crate::table::saved(&decision).to_text()));
 }
 
 #[test]

@@ -190,6 +190,7 @@ const WORDS: &[&str] = &[
     "event Remove",
     "event Occupy",
     "event Power",
+    "event Meddle",
     "ResolvingOutcome",
     "Stalled CreateFailed",
     "Stalled InstanceMissing",

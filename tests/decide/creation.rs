@@ -9,10 +9,8 @@ use itcare_operator::model::{
     OperationKind, OperationResult, ServiceId,
 };
 
-use crate::fixture::{
-    ACTION, Case, NOW, Row, SETTLE, action, ended, message, new_ledger, says, seconds, site, table, twin,
-    wall_at,
-};
+use crate::fixture::{ACTION, Case, NOW, SETTLE, action, ended, new_ledger, seconds, site, twin, wall_at};
+use crate::table::{Row, message, says, table};
 
 const ROWS: &[Row] = &[
     ("nothing of that name exists or runs: it is created", |_| {}, "send Create"),
@@ -223,7 +221,7 @@ fn a_creation_under_a_changed_account_waits_until_another_vm_of_the_service_read
 
     case.cloud.missing_is_evidence = true;
     assert_eq!(case.says(), "send Create");
-    assert_eq!(crate::fixture::saved(&case.next()).account, site().account);
+    assert_eq!(crate::table::saved(&case.next()).account, site().account);
 }
 
 #[test]

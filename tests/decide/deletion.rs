@@ -8,9 +8,8 @@ use itcare_operator::model::{
     Origin, ServiceId,
 };
 
-use crate::fixture::{
-    ACTION, Case, NOW, PASS, Row, SETTLE, VM, action, detail, ended, message, says, seconds, table,
-};
+use crate::fixture::{ACTION, Case, NOW, PASS, SETTLE, VM, action, detail, ended, seconds};
+use crate::table::{Row, message, says, table};
 
 fn deleting() -> Case {
     let mut case = Case::managed();

@@ -28,6 +28,11 @@ impl Dice {
         byte
     }
 
+    /// How many choices were drawn from the bytes.
+    pub fn drawn(&self) -> usize {
+        self.at.min(self.bytes.len())
+    }
+
     /// Whether nothing is left: from here on every answer is the first choice.
     pub fn is_used_up(&self) -> bool {
         self.at >= self.bytes.len()

@@ -7,9 +7,8 @@ use itcare_operator::model::{
     ActionStatus, Group, Held, HeldWhy, InstanceState, Observed, OperationKind, PowerState,
 };
 
-use crate::fixture::{
-    ACTION, Case, NOW, PASS, Row, SETTLE, detail, drifted, ended, message, says, seconds, table, time, wall,
-};
+use crate::fixture::{ACTION, Case, NOW, PASS, SETTLE, detail, ended, seconds, time, wall};
+use crate::table::{Row, drifted, message, says, table};
 
 fn with_backup(policy: DriftPolicy) -> Case {
     Case::managed_with(|case| {

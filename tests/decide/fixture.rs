@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use itcare_operator::crd::InstanceStatus;
 use itcare_operator::crd::instance::{ITCareInstanceSpec, ResetRequest};
 use itcare_operator::crd::status::{LastOperation, Operation, Receipt};
-use itcare_operator::crd::{Condition, ConditionType, InstanceStatus, Reason, condition};
-use itcare_operator::decide::decision::CallAction;
 use itcare_operator::decide::instance::{self, Claim, ObjectFacts, SnapshotFacts, View};
 use itcare_operator::decide::{Cloud, Decision, Look, Memory, Need, Outcome, Site, Step};
 use itcare_operator::model::{
@@ -20,7 +19,7 @@ use itcare_operator::model::{
 };
 use jiff::Timestamp;
 
-use crate::check;
+use crate::{check, table};
 
 /// Now, since the process started: long enough for any settle time to lie behind.
 pub const NOW: Duration = Duration::from_secs(100_000);
@@ -340,7 +339,7 @@ impl Case {
 
     /// What follows, in a few words; see [`says`].
     pub fn says(&self) -> String {
-        says(&self.next())
+        table::says(&self.next())
     }
 
     /// The ledger, to be changed.
@@ -445,112 +444,7 @@ impl Case {
     }
 }
 
-/// A decision in a few words: the step, or else how the object stands.
-pub fn says(decision: &Decision<InstanceStatus>) -> String {
-    step_says(&decision.step).unwrap_or_else(|| stands(&decision.status.conditions))
-}
-
-/// What the step does, if it does anything.
-pub fn step_says(step: &Step) -> Option<String> {
-    Some(match step {
-        Step::Nothing => return None,
-        Step::Observe(need) => format!("read {}", need_says(need)),
-        Step::SaveLedger { .. } => "save".to_owned(),
-        Step::DropLedger => "drop".to_owned(),
-        Step::RemoveFinalizer => "let go".to_owned(),
-        Step::Guarded(guarded) => format!("send {}", guarded.call.kind()),
-        Step::Call(call) => match &call.action {
-            CallAction::Resize(size) => format!("send Resize {size}"),
-            action => format!("send {}", action.kind()),
-        },
-    })
-}
-
-pub fn need_says(need: &Need) -> &'static str {
-    match need {
-        Need::Object => "object",
-        Need::Detail(_) => "detail",
-        Need::Storage(_) => "storage",
-        Need::Network(_) => "network",
-        Need::List { .. } => "list",
-        Need::Running { .. } => "running",
-        Need::Action(_) => "action",
-        Need::Look(_) => "look",
-        Need::Slot(_) => "slot",
-    }
-}
-
-/// How the object stands, for a person: `Ready Running`, `Working Creating`, `Stalled NameTaken`.
-pub fn stands(conditions: &[Condition]) -> String {
-    let of = |type_| condition::find(conditions, type_).map(|condition| condition.reason.as_str());
-    let ready = condition::find(conditions, ConditionType::Ready);
-    if let Some(reason) = of(ConditionType::Stalled) {
-        format!("Stalled {reason}")
-    } else if let Some(reason) = of(ConditionType::Reconciling) {
-        format!("Working {reason}")
-    } else {
-        ready.map_or("nothing".to_owned(), |ready| format!("Ready {}", ready.reason))
-    }
-}
-
-/// The message of `Ready`.
-pub fn message(decision: &Decision<InstanceStatus>) -> String {
-    let ready = condition::find(&decision.status.conditions, ConditionType::Ready);
-    ready.map(|ready| ready.message.clone()).unwrap_or_default()
-}
-
-/// The reason of `Drifted`, if the object drifted.
-pub fn drifted(decision: &Decision<InstanceStatus>) -> Option<Reason> {
-    let found = condition::find(&decision.status.conditions, ConditionType::Drifted)?;
-    Reason::ALL.iter().copied().find(|reason| reason.as_str() == found.reason)
-}
-
-/// The ledger that a decision saves.
-pub fn saved(decision: &Decision<InstanceStatus>) -> Ledger {
-    match &decision.step {
-        Step::SaveLedger { ledger, .. } => (**ledger).clone(),
-        Step::Guarded(guarded) => (*guarded.ledger).clone(),
-        other => panic!("no ledger is saved: {other:?}"),
-    }
-}
-
 /// A snapshot id.
 pub fn snapshot_id() -> SnapshotId {
     SnapshotId::new("5220149-snap-7")
-}
-
-/// A row of a table: a sentence, what is different, what follows.
-pub type Row = (&'static str, fn(&mut Case), &'static str);
-
-/// Runs a table; all rows that fail are told together.
-#[track_caller]
-pub fn table(base: impl Fn() -> Case, rows: &[Row]) {
-    run(base, rows, false);
-}
-
-/// The same for what follows once the ledger is written, where a pass begins with that.
-#[track_caller]
-pub fn table_once_saved(base: impl Fn() -> Case, rows: &[Row]) {
-    run(base, rows, true);
-}
-
-#[track_caller]
-fn run(base: impl Fn() -> Case, rows: &[Row], saving: bool) {
-    let failed: Vec<String> = rows
-        .iter()
-        .filter_map(|(sentence, change, expected)| {
-            let mut case = base();
-            change(&mut case);
-            let mut decision = case.next();
-            if saving && matches!(decision.step, Step::SaveLedger { .. }) {
-                case.write(&decision);
-                decision = case.next();
-            }
-            let said = says(&decision);
-            (said != *expected).then(|| {
-                format!("{sentence}:\n  expected {expected:?}\n  got {said:?} ({})", message(&decision))
-            })
-        })
-        .collect();
-    assert!(failed.is_empty(), "{} of {} rows:\n{}", failed.len(), rows.len(), failed.join("\n"));
 }

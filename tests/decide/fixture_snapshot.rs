@@ -16,8 +16,9 @@ use itcare_operator::model::{
 use crate::check;
 use crate::fixture::{
     NAME, NOW, PASS, SERVICE, US, VM, attempt, detail, failure, intent, last_operation, operation, seconds,
-    site, snapshot_id, stands, step_says, time, wall, wall_at,
+    site, snapshot_id, time, wall, wall_at,
 };
+use crate::table::{stands, step_says};
 
 pub fn spec() -> ITCareSnapshotSpec {
     serde_json::from_value(serde_json::json!({

@@ -9,9 +9,8 @@ use itcare_operator::model::{
     PowerState,
 };
 
-use crate::fixture::{
-    ACTION, Case, NOW, PASS, Row, SETTLE, VM, action, detail, ended, message, says, seconds, table, wall_at,
-};
+use crate::fixture::{ACTION, Case, NOW, PASS, SETTLE, VM, action, detail, ended, seconds, wall_at};
+use crate::table::{Row, message, says, table};
 
 /// A stop was sent half a minute ago, and its action is not in the list of running ones any more.
 fn stopping() -> Case {
@@ -84,7 +83,7 @@ fn the_end_is_recorded_with_what_was_sent() {
         (OperationKind::Stop, OperationResult::Succeeded, Some(ACTION.get()))
     );
     assert_eq!(decision.status.operation, None);
-    let applied = crate::fixture::saved(&decision).applied.expect("applied");
+    let applied = crate::table::saved(&decision).applied.expect("applied");
     assert_eq!(
         applied.groups.get(&Group::Power),
         itcare_operator::decide::instance::hashes(&case.spec).get(&Group::Power)
@@ -115,19 +114,8 @@ fn a_failed_action_is_told_with_its_message_and_tried_again_with_backoff() {
     case.now.wall = wall_at(601);
     assert_eq!(case.says(), "send Stop", "slow re-check");
     case.now.wall = wall_at(1);
-    case.edits(|spec| spec.powers_off_again());
+    case.edits(|spec| spec.change_reference = Some("CHG2".to_owned()));
     assert_ne!(case.says(), "Stalled ActionFailed", "healed by a spec change");
-}
-
-/// A spec change that asks for the same.
-trait Again {
-    fn powers_off_again(&mut self);
-}
-
-impl Again for itcare_operator::crd::ITCareInstanceSpec {
-    fn powers_off_again(&mut self) {
-        self.change_reference = Some("CHG2".to_owned());
-    }
 }
 
 #[test]
@@ -159,7 +147,7 @@ fn success_without_effect_a_settle_time_later_is_not_effective_and_not_sent_agai
     case.cloud.object_unchanged = Some(true);
     let decision = case.next();
     assert_eq!(says(&decision), "Ready Running");
-    assert_eq!(crate::fixture::drifted(&decision), Some(Reason::NotEffective));
+    assert_eq!(crate::table::drifted(&decision), Some(Reason::NotEffective));
     case.edits(|spec| spec.power_state = Some(PowerState::Running));
     case = case.at_rest();
     case.edits(|spec| spec.power_state = Some(PowerState::Stopped));

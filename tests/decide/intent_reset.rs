@@ -6,10 +6,8 @@ use itcare_operator::model::{
     Action, ActionId, ActionStatus, Observed, OneShot, OperationKind, OperationResult,
 };
 
-use crate::fixture::{
-    ACTION, Case, NOW, PASS, Row, SETTLE, action, attempt, ended, saved, says, seconds, stands, table,
-    wall_at,
-};
+use crate::fixture::{ACTION, Case, NOW, PASS, SETTLE, action, attempt, ended, seconds, wall_at};
+use crate::table::{Row, saved, says, stands, table};
 
 /// The reset was sent ten minutes ago; nothing is known of its answer.
 fn unclear() -> Case {

@@ -13,7 +13,8 @@ use proptest::prelude::*;
 
 use crate::arbitrary;
 use crate::dice::{Dice, Scatter, config, dice};
-use crate::fixture::{Case, need_says, seconds, step_says};
+use crate::fixture::{Case, seconds};
+use crate::table::{need_says, step_says};
 
 /// Reads that one pass may make, as the shell allows them.
 const READS: usize = 16;

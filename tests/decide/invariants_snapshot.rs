@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use crate::arbitrary;
 use crate::arbitrary_snapshot::{self, answer};
 use crate::dice::{Dice, Scatter, config, dice};
-use crate::fixture::{need_says, seconds, step_says};
+use crate::fixture::seconds;
 use crate::fixture_snapshot::SnapshotCase;
+use crate::table::{need_says, step_says};
 
 const READS: usize = 16;
 const CHOICES: usize = 300;

@@ -11,6 +11,7 @@ mod check;
 mod dice;
 mod fixture;
 mod fixture_snapshot;
+mod table;
 
 mod admission;
 mod adoption;
@@ -23,6 +24,7 @@ mod drift;
 mod evidence;
 mod following;
 mod intent_create;
+mod intent_look;
 mod intent_reset;
 mod observing;
 mod outcome;

@@ -9,7 +9,8 @@ use itcare_operator::model::{
     HostName, InstanceState, Listed, ObjectKey, Observed, OperationKind, PowerState, Resume,
 };
 
-use crate::fixture::{Case, NOW, Row, VM, action, detail, says, stands, table, twin, wall};
+use crate::fixture::{Case, NOW, VM, action, detail, twin, wall};
+use crate::table::{Row, says, stands, table};
 
 fn observing() -> Case {
     let mut case = Case::fresh();
@@ -217,7 +218,7 @@ fn a_vm_created_while_the_object_was_suspended_is_bound_and_left_alone() {
         spec.power_state = Some(PowerState::Stopped);
     });
     let decision = case.next();
-    assert_eq!(crate::fixture::saved(&decision).instance, Some(VM));
+    assert_eq!(crate::table::saved(&decision).instance, Some(VM));
     case.write(&decision);
     assert_eq!(case.next().step, Step::Nothing);
 }

@@ -12,9 +12,9 @@ use itcare_operator::model::{
 };
 
 use crate::fixture::{
-    ACTION, Case, NOW, SETTLE, action, attempt, failure, intent, last_operation, message, says, seconds,
-    site, stands, wall, wall_at,
+    ACTION, Case, NOW, SETTLE, action, attempt, failure, intent, last_operation, seconds, site, wall, wall_at,
 };
+use crate::table::{message, says, stands};
 
 /// A creation, as the shell sends it: the case, the step, the ledger with its intent.
 fn creation() -> (Case, Step, itcare_operator::model::Ledger) {

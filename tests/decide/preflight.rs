@@ -4,7 +4,8 @@ use itcare_operator::decide::decision::Need;
 use itcare_operator::decide::{Step, Wake};
 use itcare_operator::model::{FailureClass, InstanceState, Observed, PowerState};
 
-use crate::fixture::{Case, NOW, PASS, Row, VM, action, detail, message, seconds, site, table};
+use crate::fixture::{Case, NOW, PASS, VM, action, detail, seconds, site};
+use crate::table::{Row, message, table};
 
 fn due() -> Case {
     let mut case = Case::managed();
@@ -130,7 +131,7 @@ fn no_call_is_sent_from_a_ledger_that_is_not_written_yet() {
     case.ledger().applied = None;
     case.spec.drift_policy = itcare_operator::crd::instance::DriftPolicy::Correct;
     let decision = case.next();
-    assert_eq!(crate::fixture::says(&decision), "save", "the size that matched is recorded first");
+    assert_eq!(crate::table::says(&decision), "save", "the size that matched is recorded first");
     case.write(&decision);
     assert_eq!(case.says(), "send Stop");
 }

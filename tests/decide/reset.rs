@@ -8,9 +8,8 @@ use itcare_operator::model::{
     PowerState,
 };
 
-use crate::fixture::{
-    ACTION, Case, NOW, PASS, Row, VM, action, ended, says, seconds, table, time, wall, wall_at,
-};
+use crate::fixture::{ACTION, Case, NOW, PASS, VM, action, ended, seconds, time, wall, wall_at};
+use crate::table::{Row, says, table};
 
 /// A reset was asked for a minute ago; a look shows no action since.
 fn asked() -> Case {
@@ -190,7 +189,7 @@ fn what_is_not_carried_out_leaves_a_receipt_and_a_message() {
     let decision = late.next();
     assert_eq!(receipt(&decision).result, OperationResult::Expired);
     assert!(receipt(&decision).message.is_some() && !decision.notes.is_empty());
-    let handled = crate::fixture::saved(&decision).handled;
+    let handled = crate::table::saved(&decision).handled;
     assert_eq!(handled.get(&OneShot::Reset), Some(&wall_at(-3601)));
 
     let mut done_before = asked();

@@ -8,9 +8,8 @@ use itcare_operator::model::{
     Resume,
 };
 
-use crate::fixture::{
-    ACTION, Case, NOW, PASS, Row, SETTLE, VM, detail, ended, failure, message, saved, says, seconds, table,
-};
+use crate::fixture::{ACTION, Case, NOW, PASS, SETTLE, VM, detail, ended, failure, seconds};
+use crate::table::{Row, message, saved, says, table};
 
 /// A running VM is to be resized, and may be stopped for it.
 fn resizing() -> Case {

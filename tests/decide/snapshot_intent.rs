@@ -196,6 +196,17 @@ fn a_snapshot_whose_action_is_known_is_followed_to_the_slot() {
 }
 
 #[test]
+fn a_snapshot_made_by_somebody_else_is_never_ours() {
+    // DESIGN 4.3: ours is known by the recorded id, and before that by the attempt in its description. Ours was
+    // removed before it was seen, and somebody took another one by hand since.
+    let mut case = followed();
+    case.read(trace(ActionStatus::Success));
+    case.fills(Slot { created_at: Some(wall_at(-100)), ..foreign_slot() });
+    let decision = case.next();
+    assert_eq!(saved(&decision).snapshot, None, "recovered or removed, it would be somebody else's");
+}
+
+#[test]
 fn a_slot_that_lags_behind_success_is_read_again() {
     let mut case = followed();
     case.read(trace(ActionStatus::Success));

@@ -3,7 +3,8 @@
 use itcare_operator::decide::instance::{Invalid, validate};
 use itcare_operator::model::{HostName, ServiceId, Size};
 
-use crate::fixture::{Case, Row, VM, message, spec, table};
+use crate::fixture::{Case, VM, spec};
+use crate::table::{Row, message, table};
 
 const ROWS: &[Row] = &[
     ("a whole spec goes on to the creation", |_| {}, "send Create"),

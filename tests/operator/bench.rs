@@ -104,8 +104,10 @@ impl Bench {
     /// The same as the holder of that token.
     pub fn operator_as(&self, token: &str, flags: &[&str]) -> Operator {
         let kubeconfig = self.plane().kubeconfig(token).expect("a kubeconfig can be written");
-        let (watch, lease) = (format!("--watch-namespace={}", self.name()), format!("--lease-namespace={}", self.name()));
-        let all: Vec<&str> = [watch.as_str(), lease.as_str()].into_iter().chain(flags.iter().copied()).collect();
+        let (watch, lease) =
+            (format!("--watch-namespace={}", self.name()), format!("--lease-namespace={}", self.name()));
+        let all: Vec<&str> =
+            [watch.as_str(), lease.as_str()].into_iter().chain(flags.iter().copied()).collect();
         self.operator_with(&kubeconfig, &all)
     }
 
@@ -118,7 +120,10 @@ impl Bench {
         command
             .arg("run")
             .args([format!("--itcare-url=http://{}/itcare", self.address)])
-            .args([format!("--itcare-token-url=http://{}/auth/realms/cloud/protocol/openid-connect/token", self.address)])
+            .args([format!(
+                "--itcare-token-url=http://{}/auth/realms/cloud/protocol/openid-connect/token",
+                self.address
+            )])
             .args(PACE.iter().filter(|pace| {
                 let name = pace.split('=').next().unwrap_or_default();
                 !flags.iter().any(|flag| flag.split('=').next() == Some(name))
@@ -132,7 +137,14 @@ impl Bench {
             .stdout(file.try_clone().expect("a handle can be copied"))
             .stderr(file)
             .kill_on_drop(true);
-        for name in ["ITCARE_URL", "ITCARE_TOKEN_URL", "ITCARE_CLIENT_ID", "ITCARE_CLIENT_SECRET", "ITCARE_CLIENT_SECRET_FILE", "POD_NAME"] {
+        for name in [
+            "ITCARE_URL",
+            "ITCARE_TOKEN_URL",
+            "ITCARE_CLIENT_ID",
+            "ITCARE_CLIENT_SECRET",
+            "ITCARE_CLIENT_SECRET_FILE",
+            "POD_NAME",
+        ] {
             command.env_remove(name);
         }
         for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
@@ -187,7 +199,9 @@ impl Bench {
     /// Merges into an object.
     pub async fn patch(&self, kind: &str, name: &str, patch: Value) {
         let api = self.api(kind);
-        api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.expect("the change is accepted");
+        api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .expect("the change is accepted");
     }
 
     /// `kubectl delete --wait=false`.
@@ -228,7 +242,12 @@ impl Bench {
 
     /// The operations that were meant to change something.
     pub fn changes(&self) -> Vec<Operation> {
-        self.sim.journal().into_iter().map(|entry| entry.operation).filter(|operation| operation.is_mutating()).collect()
+        self.sim
+            .journal()
+            .into_iter()
+            .map(|entry| entry.operation)
+            .filter(|operation| operation.is_mutating())
+            .collect()
     }
 }
 

@@ -48,7 +48,10 @@ async fn a_vm_costs_two_calls_and_few_writes_and_nothing_at_rest() {
     bench.sim.clear_journal();
     bench.instance("db", json!({})).await;
     let db = bench.until_true(VM, "db", "Ready").await;
-    assert_eq!((of(Operation::Create), of(Operation::Detail), of(Operation::Storage), of(Operation::Networks)), (1, 1, 1, 1));
+    assert_eq!(
+        (of(Operation::Create), of(Operation::Detail), of(Operation::Storage), of(Operation::Networks)),
+        (1, 1, 1, 1)
+    );
     assert!(db["status"]["ipAddress"].is_string() && db["status"]["storageGb"].is_i64(), "{db:#}");
     // One connection serves many calls.
     let metrics = operator.metrics().await;

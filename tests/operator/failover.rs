@@ -16,7 +16,10 @@ async fn leads(operator: &Operator) -> bool {
 }
 
 async fn until_leading(operator: &Operator) {
-    eventually(SOON, "it leads", || async { if leads(operator).await { Ok(()) } else { Err(operator.log()) } }).await;
+    eventually(SOON, "it leads", || async {
+        if leads(operator).await { Ok(()) } else { Err(operator.log()) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,7 +25,10 @@ async fn a_vm_lives_from_its_manifest_to_its_end() {
         (json!({"powerState": "Running"}), vec![Operation::Start]),
         (json!({"size": "4cpu8gb"}), vec![Operation::Stop, Operation::Resize, Operation::Start]),
         (json!({"monitoring": {"enabled": true, "alerting": true}}), vec![Operation::UpdateMonitoring]),
-        (json!({"patching": {"excluded": true, "exclusionReason": "by hand"}}), vec![Operation::UpdatePatchParty]),
+        (
+            json!({"patching": {"excluded": true, "exclusionReason": "by hand"}}),
+            vec![Operation::UpdatePatchParty],
+        ),
         (json!({"replication": {"enabled": true}}), vec![Operation::UpdateStorageReplication]),
         (json!({"backup": {"enabled": true}}), vec![Operation::UpdateBackup]),
     ];
@@ -64,7 +67,8 @@ async fn what_kubectl_prints_is_what_people_need() {
     assert_eq!(lines[1][..5], ["web", "True", "Running", "Running", "2cpu4gb"], "{}", get.stdout);
     let wait = ["wait", "itcvm/web", "--for=condition=Ready", "--timeout=10s", "-n", bench.name()];
     assert!(bench.plane().kubectl(&wait).await.expect("kubectl runs").success);
-    let describe = bench.plane().kubectl(&["describe", "itcvm", "web", "-n", bench.name()]).await.expect("kubectl runs");
+    let describe =
+        bench.plane().kubectl(&["describe", "itcvm", "web", "-n", bench.name()]).await.expect("kubectl runs");
     assert!(describe.stdout.contains("Running"), "{}", describe.stdout);
     assert!(describe.stdout.contains("Events:"), "{}", describe.stdout);
     assert!(describe.stdout.contains("itcare-operator"), "an Event names who told it: {}", describe.stdout);
@@ -81,7 +85,10 @@ async fn the_samples_converge_as_they_say() {
     for entry in std::fs::read_dir(folder).expect("the samples are there") {
         let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a sample is text");
         for object in documents(&text).expect("a sample is YAML") {
-            let (kind, name) = (object["kind"].as_str().expect("a kind").to_owned(), object["metadata"]["name"].as_str().expect("a name").to_owned());
+            let (kind, name) = (
+                object["kind"].as_str().expect("a kind").to_owned(),
+                object["metadata"]["name"].as_str().expect("a name").to_owned(),
+            );
             bench.apply(&kind, &name, object["spec"].clone()).await;
             applied.push((kind, name));
         }
@@ -92,7 +99,11 @@ async fn the_samples_converge_as_they_say() {
     }
     assert!(bench.sim.report().duplicates.is_empty());
     let legacy = bench.sim.journal().into_iter().filter(|entry| entry.instance == Some(5_220_150));
-    assert_eq!(legacy.filter(|entry| entry.operation.is_mutating()).count(), 0, "an observed VM is not touched");
+    assert_eq!(
+        legacy.filter(|entry| entry.operation.is_mutating()).count(),
+        0,
+        "an observed VM is not touched"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,7 +153,8 @@ async fn drift_is_corrected_and_deletion_waits_for_its_proof() {
     // Without the right to delete, the object stays and says why.
     bench.sim.accounts(|accounts| accounts.list[0].profile = itcare_sim::Profile::Operator);
     bench.delete(VM, "web").await;
-    let blocked = bench.until(VM, "web", "denied", |seen| reason(seen, "Stalled") == "PermissionDenied").await;
+    let blocked =
+        bench.until(VM, "web", "denied", |seen| reason(seen, "Stalled") == "PermissionDenied").await;
     assert!(message(&blocked, "Stalled").contains("POW"));
     bench.sim.accounts(|accounts| accounts.list[0].profile = itcare_sim::Profile::Power);
     bench.until_gone(VM, "web").await;
@@ -153,14 +165,19 @@ async fn drift_is_corrected_and_deletion_waits_for_its_proof() {
 async fn a_deleted_namespace_takes_its_vms_with_it() {
     let bench = Bench::new("unused").await;
     // A control plane of its own: only this test needs the namespace controller.
-    let plane = ControlPlane::start(Options { controller_manager: true, ..Options::default() }).await.expect("it starts");
+    let plane = ControlPlane::start(Options { controller_manager: true, ..Options::default() })
+        .await
+        .expect("it starts");
     let kubeconfig = plane.kubeconfig(itcare_lab::controlplane::ADMIN).expect("a kubeconfig");
     let crds = itcare_operator::crd::print::yaml().expect("definitions are YAML");
     let apply = |text: String| {
         let plane = &plane;
         async move {
             let arguments = ["apply", "--server-side", "-f", "-"];
-            let output = plane.kubectl_as(itcare_lab::controlplane::ADMIN, &arguments, &text).await.expect("kubectl runs");
+            let output = plane
+                .kubectl_as(itcare_lab::controlplane::ADMIN, &arguments, &text)
+                .await
+                .expect("kubectl runs");
             assert!(output.success, "{}", output.stderr);
         }
     };
@@ -182,10 +199,13 @@ async fn a_deleted_namespace_takes_its_vms_with_it() {
     let ready = ["wait", "itcare", "--all", "-n", "shop", "--for=condition=Ready", "--timeout=60s"];
     let output = plane.kubectl(&ready).await.expect("kubectl runs");
     assert!(output.success, "{}{}", output.stdout, output.stderr);
-    assert!(plane.kubectl(&["delete", "namespace", "shop", "--wait=false"]).await.expect("kubectl runs").success);
+    assert!(
+        plane.kubectl(&["delete", "namespace", "shop", "--wait=false"]).await.expect("kubectl runs").success
+    );
     tokio::time::sleep(Duration::from_millis(300)).await;
     operator.kill().await;
-    let _operator = bench.operator_with(&kubeconfig, &["--watch-namespace=shop", "--lease-namespace=default"]);
+    let _operator =
+        bench.operator_with(&kubeconfig, &["--watch-namespace=shop", "--lease-namespace=default"]);
     eventually(SOON, "the namespace is gone", || async {
         let output = plane.kubectl(&["get", "namespace", "shop"]).await.expect("kubectl runs");
         if output.success { Err(output.stdout) } else { Ok(()) }

@@ -67,7 +67,8 @@ async fn wrong_credentials_are_told_everywhere_and_heal() {
     std::fs::write(bench.secret_file(), "wrong-secret-canary\n").expect("it can be written");
     let operator = bench.operator(&[]);
     bench.instance("web", json!({})).await;
-    let stalled = bench.until(VM, "web", "rejected", |seen| reason(seen, "Stalled") == "CredentialsRejected").await;
+    let stalled =
+        bench.until(VM, "web", "rejected", |seen| reason(seen, "Stalled") == "CredentialsRejected").await;
     assert!(message(&stalled, "Stalled").contains("--itcare-client-id"));
     eventually(SOON, "/readyz tells", || async {
         let (status, body) = operator.health("/readyz").await;
@@ -100,15 +101,22 @@ async fn the_rights_of_the_readme_are_enough_and_all_are_used() {
     let plane = bench.plane();
     let kubectl = |arguments: Vec<String>, input: String| async move {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let output = plane.kubectl_as(itcare_lab::controlplane::ADMIN, &arguments, &input).await.expect("kubectl runs");
+        let output = plane
+            .kubectl_as(itcare_lab::controlplane::ADMIN, &arguments, &input)
+            .await
+            .expect("kubectl runs");
         assert!(output.success, "{arguments:?}: {}", output.stderr);
     };
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     kubectl(words("apply --server-side -f -"), role).await;
     kubectl(words(&format!("create serviceaccount robot -n {namespace}")), String::new()).await;
-    let binding = format!("create clusterrolebinding itcare-operator-{namespace} --clusterrole=itcare-operator-{namespace} --serviceaccount={account}");
+    let binding = format!(
+        "create clusterrolebinding itcare-operator-{namespace} --clusterrole=itcare-operator-{namespace} --serviceaccount={account}"
+    );
     kubectl(words(&binding), String::new()).await;
-    let binding = format!("create rolebinding itcare-operator -n {namespace} --role=itcare-operator-{namespace} --serviceaccount={account}");
+    let binding = format!(
+        "create rolebinding itcare-operator -n {namespace} --role=itcare-operator-{namespace} --serviceaccount={account}"
+    );
     kubectl(words(&binding), String::new()).await;
     let token = plane.service_account_token(&namespace, "robot").await.expect("a token");
     let operator = bench.operator_as(&token, &[]);
@@ -121,11 +129,18 @@ async fn the_rights_of_the_readme_are_enough_and_all_are_used() {
     bench.until_gone(VM, "web").await;
     operator.terminate().await;
     let user = format!("system:serviceaccount:{account}");
-    let events: Vec<_> = plane.audit().expect("there is an audit log").into_iter().filter(|event| event.user == user).collect();
+    let events: Vec<_> = plane
+        .audit()
+        .expect("there is an audit log")
+        .into_iter()
+        .filter(|event| event.user == user)
+        .collect();
     let refused: Vec<_> = events.iter().filter(|event| event.code == 403).collect();
     assert!(refused.is_empty(), "{refused:#?}");
     let used = |resource: &str, subresource: &str, verb: &str| {
-        events.iter().any(|event| event.resource == resource && event.subresource == subresource && event.verb == verb)
+        events
+            .iter()
+            .any(|event| event.resource == resource && event.subresource == subresource && event.verb == verb)
     };
     for (resource, subresource, verbs) in [
         ("itcareinstances", "", &["get", "list", "watch", "patch"][..]),
@@ -137,7 +152,10 @@ async fn the_rights_of_the_readme_are_enough_and_all_are_used() {
         ("namespaces", "", &["get"]),
     ] {
         for verb in verbs {
-            assert!(used(resource, subresource, verb), "{verb} {resource} {subresource} is granted and never used");
+            assert!(
+                used(resource, subresource, verb),
+                "{verb} {resource} {subresource} is granted and never used"
+            );
         }
     }
 }
@@ -157,7 +175,8 @@ async fn several_namespaces_are_watched_as_one() {
         "spec": {"name": "DDB", "serviceId": 14, "region": "EB", "platform": "deb12", "size": "2cpu4gb"},
     })
     .to_string();
-    let applied = other.plane().kubectl_as(itcare_lab::controlplane::ADMIN, &["apply", "-f", "-"], &manifest).await;
+    let applied =
+        other.plane().kubectl_as(itcare_lab::controlplane::ADMIN, &["apply", "-f", "-"], &manifest).await;
     assert!(applied.expect("kubectl runs").success);
     let wait = ["wait", "itcvm/db", "--for=condition=Ready", "--timeout=60s", "-n", other.name()];
     let output = other.plane().kubectl(&wait).await.expect("kubectl runs");

@@ -23,7 +23,8 @@ fn is_as_asked(world: &World, object: &Value) -> bool {
     };
     let size = spec["size"].as_str().is_none_or(|size| size == format!("{}cpu{}gb", vm.cpu, vm.ram));
     let backup = spec["backup"]["enabled"].as_bool().is_none_or(|enabled| enabled == vm.backup);
-    let patching = spec["patching"]["excluded"].as_bool().is_none_or(|excluded| excluded == vm.patch_excluded);
+    let patching =
+        spec["patching"]["excluded"].as_bool().is_none_or(|excluded| excluded == vm.patch_excluded);
     power && size && backup && patching
 }
 

@@ -38,8 +38,16 @@ async fn a_change_is_in_progress_from_the_moment_of_its_write() {
     for (spec, reasons, end) in [
         (json!({"powerState": "Stopped"}), vec!["Stopping"], "Stopped"),
         (json!({"powerState": "Running"}), vec!["Starting"], "Running"),
-        (json!({"size": "4cpu8gb", "resizePolicy": "StopStart"}), vec!["Stopping", "Resizing", "Starting"], "Running"),
-        (json!({"patching": {"excluded": true, "exclusionReason": "x"}}), vec!["UpdatingPatching"], "Running"),
+        (
+            json!({"size": "4cpu8gb", "resizePolicy": "StopStart"}),
+            vec!["Stopping", "Resizing", "Starting"],
+            "Running",
+        ),
+        (
+            json!({"patching": {"excluded": true, "exclusionReason": "x"}}),
+            vec!["UpdatingPatching"],
+            "Running",
+        ),
     ] {
         let before = world.instance("web").reason().to_owned();
         let tape = Tape::of(&world.api, VM, "web");
@@ -64,7 +72,9 @@ async fn trouble_that_may_pass_is_in_progress_and_ends_well() {
     let tape = Tape::of(&world.api, VM, "web");
     world.pass(Duration::from_millis(5)).await;
     let down = FaultKind::Status { code: 503, body: String::new(), headers: BTreeMap::new(), effect: false };
-    world.sim.inject(Fault::always(Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() }, down));
+    world
+        .sim
+        .inject(Fault::always(Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() }, down));
     world.patch("web", json!({"powerState": "Stopped"}));
     world.until_reason("web", "ProgressingWithRetry").await;
     world.pass(Duration::from_secs(1800)).await;
@@ -103,7 +113,11 @@ async fn what_only_a_person_can_mend_is_failed_at_once() {
     world.apply(manifest::with("web", json!({"platform": "amiga"})));
     world.until("web", "rejected", |seen| seen.is_stalled("Rejected")).await;
     world.pass(Duration::from_secs(3600)).await;
-    assert_eq!(words(&tape.story()), [(InProgress, ""), (Failed, "Rejected")], "no flapping in an hour of re-checks");
+    assert_eq!(
+        words(&tape.story()),
+        [(InProgress, ""), (Failed, "Rejected")],
+        "no flapping in an hour of re-checks"
+    );
     world.patch("web", json!({"platform": "deb12"}));
     world.until_reason("web", "Running").await;
     let story = tape.story();
@@ -178,10 +192,15 @@ async fn the_life_of_a_snapshot_reads_right() {
     world.apply(manifest::snapshot("before", "web", json!({})));
     world.until_snapshot("before", "available", |seen| seen.has("Available", "True")).await;
     world.pass(Duration::from_secs(3 * 24 * 3600 + 300)).await;
-    let expected = [(InProgress, ""), (InProgress, "TakingSnapshot"), (Current, "Available"), (Current, "Expired")];
+    let expected =
+        [(InProgress, ""), (InProgress, "TakingSnapshot"), (Current, "Available"), (Current, "Expired")];
     assert_eq!(words(&tape.story()), expected);
-    let recoverable = |frame: &crate::tape::Frame| itcare_lab::kstatus::kubectl_wait(&frame.object, "Available", "True");
+    let recoverable =
+        |frame: &crate::tape::Frame| itcare_lab::kstatus::kubectl_wait(&frame.object, "Available", "True");
     let frames = tape.frames();
-    assert!(frames.iter().all(|frame| recoverable(frame) == (frame.reason == "Available")), "Available tells expiry");
+    assert!(
+        frames.iter().all(|frame| recoverable(frame) == (frame.reason == "Available")),
+        "Available tells expiry"
+    );
     assert_eq!(world.count(Operation::SnapshotCreate), 1);
 }

@@ -27,7 +27,10 @@ pub struct Frame {
 /// Every version of every object of a resource, as it appears.
 pub fn versions(api: &MemoryApi, resource: &str) -> BoxStream<'static, Value> {
     let kind = if resource == "itcareinstances" { "ITCareInstance" } else { "ITCareSnapshot" };
-    let known = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("itcare.cegedim.cloud", "v1alpha1", kind), resource);
+    let known = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("itcare.cegedim.cloud", "v1alpha1", kind),
+        resource,
+    );
     let objects: Api<DynamicObject> = Api::all_with(api.client(), &known);
     let events = watcher(objects, watcher::Config::default()).filter_map(|event| async {
         match event.expect("the API server in memory does not fail by itself") {
@@ -86,7 +89,8 @@ impl Tape {
 }
 
 fn frame(object: Value) -> Frame {
-    let verdict = compute(&object).unwrap_or_else(|error| panic!("kstatus cannot read it: {error}: {object:#}"));
+    let verdict =
+        compute(&object).unwrap_or_else(|error| panic!("kstatus cannot read it: {error}: {object:#}"));
     let seen = Seen(object.clone());
     Frame {
         status: verdict.status,

@@ -110,14 +110,14 @@ fn adopt(pass: Pass<'_>, checked: &Checked, id: InstanceId, mark: Duration) -> D
     match pass.detail_since(mark) {
         Observed::Unknown => ask(pass, Need::Detail(id), &format!("reading VM {id} to adopt it")),
         Observed::Absent { .. } => missing(pass, id),
-        Observed::Present { value: detail, at } => {
+        Observed::Present { value: detail, .. } => {
             if detail.state == InstanceState::Removed {
                 return missing(pass, id);
             }
             if let Some(message) = mismatch(checked, id, detail) {
                 return pass.stalled(Reason::IdentityMismatch, message);
             }
-            bind(pass, checked, detail, at, Origin::Adopted)
+            bind(pass, checked, detail, Origin::Adopted)
         }
     }
 }
@@ -155,7 +155,6 @@ pub(super) fn bind<'a>(
     mut pass: Pass<'a>,
     checked: &Checked,
     detail: &Detail,
-    _at: Duration,
     origin: Origin,
 ) -> Decision<InstanceStatus> {
     let mut ledger = pass.ledger.clone().unwrap_or_else(|| new_ledger(pass.view));

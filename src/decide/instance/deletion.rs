@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::adopt::mismatch;
-use super::live::send;
 use super::operation::{self, Followed};
 use super::pass::Pass;
+use super::preflight::send;
 use super::validate::Checked;
 use super::{Claim, observe as ask, resume};
 use crate::crd::instance::{DeletionPolicy, ManagementPolicy};
@@ -166,6 +166,8 @@ fn follow_delete(
     let Some(over_at) = pass.memory.is_over(action, runs, running_at) else {
         return pass.working(Reason::Deleting, message, wake);
     };
+    // What was seen before says nothing about now.
+    let seen_since = if pass.memory.awaits_effect(action) { over_at.max(view.pass) } else { over_at };
     let read = match view.cloud.action(action) {
         None | Some(Observed::Unknown) => {
             return ask(pass, Need::Action(action), "reading the deletion's action");
@@ -194,7 +196,7 @@ fn follow_delete(
                 Wake::After(Duration::ZERO),
             )
         }
-        Observed::Present { .. } => match pass.detail_since(over_at) {
+        Observed::Present { .. } => match pass.detail_since(seen_since) {
             Observed::Unknown => ask(pass, Need::Detail(id), "confirming that the VM is gone"),
             // Gone: our DELETE succeeded, and the id is not known any more, or shown as removed.
             Observed::Absent { .. } => let_go(pass),

@@ -63,13 +63,9 @@ pub(super) fn all_applied(spec: &ITCareInstanceSpec) -> Applied {
     Applied { v: VERSION, groups: hashes(spec) }
 }
 
-/// Whether what was sent last is this very wish. No record, or one under another hash version, counts as so.
-fn is_applied(ledger: &Ledger, group: Group, hash: &str) -> bool {
-    match &ledger.applied {
-        None => true,
-        Some(applied) if applied.v != VERSION => true,
-        Some(applied) => applied.groups.get(&group).is_some_and(|sent| sent == hash),
-    }
+/// What was sent last. No record, or one under another hash version, counts as all of this very spec.
+pub(super) fn applied(spec: &ITCareInstanceSpec, ledger: &Ledger) -> Applied {
+    ledger.applied.clone().filter(|applied| applied.v == VERSION).unwrap_or_else(|| all_applied(spec))
 }
 
 /// Every managed group, in the order of business.
@@ -79,11 +75,12 @@ pub(super) fn evaluate(
     detail: &Detail,
     ledger: &Ledger,
 ) -> Vec<GroupState> {
+    let sent = applied(spec, ledger);
     hashes(spec)
         .into_iter()
         .map(|(group, hash)| {
             let Comparison { desired, observed, differs } = compare(spec, checked, detail, group);
-            let applied = is_applied(ledger, group, &hash);
+            let applied = sent.groups.get(&group) == Some(&hash);
             let held = ledger.held.get(&group).filter(|held| held.hash == hash);
             let standing = match (differs, held) {
                 (Some(false), _) => Standing::Matched,

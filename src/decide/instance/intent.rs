@@ -33,8 +33,8 @@ pub(super) fn resolve(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
         return pass.stalled(
             Reason::DeletionBlocked,
             format!(
-                "a {} may be in flight under another ITCare account; run the operator with that account until it is resolved",
-                intent.kind
+                "a {} of {} may be in flight under another ITCare account; run the operator with that account until it is resolved, or set deletionPolicy: Retain to let this object go",
+                intent.kind, checked.name
             ),
         );
     }
@@ -235,8 +235,16 @@ pub(super) fn bind_made(
 ) -> Decision<InstanceStatus> {
     let view = pass.view;
     let read = view.cloud.detail.since(mark);
-    let (detail, at) = match read {
-        Observed::Present { value, at } if value.id == id => (value, at),
+    let detail = match read {
+        Observed::Present { value, .. } if value.id == id => value,
+        // Read just now, by that very id: asking again would give the same answer.
+        Observed::Present { value, at } if at >= view.pass => {
+            let other = value.id;
+            let message = format!(
+                "asked for VM {id}, ITCare answers with VM {other}; have ITCare's support look, or set spec.instanceId to the right one"
+            );
+            return pass.stalled(Reason::IdentityMismatch, message);
+        }
         Observed::Present { .. } | Observed::Unknown => {
             return ask(pass, Need::Detail(id), &format!("reading the new VM {id}"));
         }
@@ -269,6 +277,7 @@ pub(super) fn bind_made(
     pass.record_end(ended);
     let managed = view.spec.management_policy == ManagementPolicy::Manage
         && view.claim == Claim::Held
+        && checked.invalid.is_none()
         && view.service_allowed;
     if view.object.deleting || view.spec.suspend || !managed {
         // Bound, so that it is not lost; what follows is decided with the ledger written.
@@ -286,7 +295,7 @@ pub(super) fn bind_made(
         let reason = if view.object.deleting { Reason::Deleting } else { Reason::Creating };
         return pass.working(reason, format!("VM {id} was created"), Wake::After(Duration::ZERO));
     }
-    bind(pass, checked, detail, at, Origin::Created)
+    bind(pass, checked, detail, Origin::Created)
 }
 
 /// The record of an operation that ended well.

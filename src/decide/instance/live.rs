@@ -6,6 +6,7 @@ use super::adopt::mismatch;
 use super::groups::{self, GroupState, Standing};
 use super::operation::{self, Followed};
 use super::pass::Pass;
+use super::preflight::{Owed, preflight};
 use super::resume::resume;
 use super::validate::Checked;
 use super::{facts, observe as ask, one_shot};
@@ -17,7 +18,7 @@ use crate::decide::retry::{self, Hold};
 use crate::model::failure::says_http;
 use crate::model::{
     Detail, Group, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, OperationResult, PowerState,
-    Resume, time,
+    time,
 };
 
 /// Keeps the VM as the spec asks.
@@ -31,6 +32,9 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decis
     }
     let mark = detail_mark(&pass);
     match pass.detail_since(mark) {
+        Observed::Unknown if is_quiet(&pass, checked) => {
+            pass.observe_quietly(Need::Detail(id), &format!("reading VM {id}"))
+        }
         Observed::Unknown => ask(pass, Need::Detail(id), &format!("reading VM {id}")),
         Observed::Absent { .. } => missing(pass, id),
         Observed::Present { value: detail, at } => {
@@ -53,10 +57,21 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decis
     }
 }
 
-/// Whether nothing can be due: settled for this generation, and the list shows what the status says.
+/// Whether nothing can be due: all is quiet, and the last look at the VM is not too old.
 fn at_rest(pass: &Pass<'_>, checked: &Checked) -> Option<Wake> {
     let view = pass.view;
-    let ledger = pass.ledger.as_ref()?;
+    // A snapshot call of ours may have ended since: the detail shows the slot. And one that was read by this very
+    // pass has not been compared with anything yet.
+    let detail_is_current =
+        view.cloud.detail.at().is_none_or(|at| at >= pass.memory.effect_end && at < view.pass);
+    let rests = is_quiet(pass, checked) && detail_is_current && view.now.mono < view.detail_due;
+    rests.then(|| Wake::After(view.detail_due.saturating_sub(view.now.mono)))
+}
+
+/// Settled for this generation, nothing is asked for, and the list shows what the status says.
+fn is_quiet(pass: &Pass<'_>, checked: &Checked) -> bool {
+    let view = pass.view;
+    let Some(ledger) = pass.ledger.as_ref() else { return false };
     let written = view.object.has_ledger
         && view.object.has_finalizer
         && view.ledger.as_ref().ok().and_then(Option::as_ref) == Some(ledger);
@@ -69,19 +84,12 @@ fn at_rest(pass: &Pass<'_>, checked: &Checked) -> Option<Wake> {
         Observed::Absent { at } => *at < pass.memory.effect_end,
         Observed::Present { .. } | Observed::Unknown => true,
     };
-    // A snapshot call of ours may have ended since: the detail shows the slot. And one that was read by this very
-    // pass has not been compared with anything yet.
-    let detail_is_current =
-        view.cloud.detail.at().is_none_or(|at| at >= pass.memory.effect_end && at < view.pass);
-    let quiet = written
-        && detail_is_current
+    written
         && pass.was_settled()
         && !pass.look_requested()
         && ledger.resume.is_none()
         && listed_agrees
         && one_shot::pending(pass).is_none()
-        && view.now.mono < view.detail_due;
-    quiet.then(|| Wake::After(view.detail_due.saturating_sub(view.now.mono)))
 }
 
 /// The oldest detail that may be decided upon.
@@ -162,12 +170,12 @@ fn business(
     let states = groups::evaluate(view.spec, checked, detail, &ledger);
     pass.compared = true;
     pass.edit(|ledger| {
+        let mut applied = groups::applied(view.spec, ledger);
         for state in states.iter().filter(|state| state.standing == Standing::Matched) {
-            let applied = ledger.applied.get_or_insert_default();
-            applied.v = crate::model::ledger::VERSION;
             applied.groups.insert(state.group, state.hash.clone());
             ledger.held.remove(&state.group);
         }
+        ledger.applied = Some(applied);
         ledger.held.retain(|group, held| {
             states.iter().any(|state| state.group == *group && state.hash == held.hash)
         });
@@ -402,74 +410,6 @@ fn needs_power_off(last: &LastOperation) -> bool {
         && last.state.as_deref() == Some(InstanceState::Active.as_str())
         // 400 is what the API's page promises for a wrong state; it is also what an unknown size gets.
         && last.message.as_deref().is_some_and(|words| says_http(words, 400) && !words.contains("sizing"))
-}
-
-/// A call that changes something, once everything that must be known just before is known (DESIGN 5.3).
-pub(super) fn send(
-    pass: Pass<'_>,
-    checked: &Checked,
-    detail: &Detail,
-    at: Duration,
-    action: CallAction,
-    reason: Reason,
-    message: String,
-) -> Decision<InstanceStatus> {
-    let call = Call { id: detail.id, change_reference: pass.view.spec.change_reference.clone(), action };
-    preflight(pass, checked, detail, at, (Step::Call(call), Owed::Nothing), reason, message)
-}
-
-/// What an effect makes us owe.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Owed {
-    Nothing,
-    /// Power: the stop serves a resize.
-    Power,
-}
-
-fn preflight(
-    mut pass: Pass<'_>,
-    checked: &Checked,
-    detail: &Detail,
-    at: Duration,
-    (step, owed): (Step, Owed),
-    reason: Reason,
-    message: String,
-) -> Decision<InstanceStatus> {
-    let view = pass.view;
-    if let Some(snapshot) = &view.snapshots.intent {
-        let text = format!("snapshot {snapshot} has a call in flight on this VM; waiting for its outcome");
-        return pass.working(reason, text, Wake::After(view.site.action_interval));
-    }
-    if at < view.pass {
-        return ask(pass, Need::Detail(detail.id), "reading the VM before changing it");
-    }
-    let Observed::Present { value: running, .. } = view.cloud.running.since(at) else {
-        return ask(pass, Need::Running { since: at }, "looking at running actions");
-    };
-    if let Some(action) = running.first() {
-        pass.memory.running_seen = Some(view.now.mono);
-        let text = format!(
-            "action {}{} of {} runs on {}; waiting for its end",
-            action.id,
-            action.process.as_deref().map(|process| format!(" ({process})")).unwrap_or_default(),
-            action.submitted_by.as_deref().unwrap_or("somebody"),
-            checked.name
-        );
-        return pass.working(Reason::ForeignActionInProgress, text, Wake::After(view.site.action_interval));
-    }
-    match view.cloud.object_unchanged {
-        None => ask(pass, Need::Object, "reading the object before changing the VM"),
-        // The watch will bring the newer one.
-        Some(false) => pass.finish(Step::Nothing, Wake::After(Duration::from_secs(1))),
-        Some(true) => {
-            // Only now that the stop is really ours: power that somebody else took is not ours to give back.
-            if owed == Owed::Power {
-                pass.edit(|ledger| ledger.resume = Some(Resume::Resize));
-                pass.memory.resume_seen = Some(view.now.mono);
-            }
-            pass.effect(step, reason, message)
-        }
-    }
 }
 
 /// Nothing is due.

@@ -15,6 +15,7 @@ mod one_shot;
 mod operation;
 mod outcome;
 mod pass;
+mod preflight;
 mod resume;
 mod validate;
 mod view;
@@ -50,13 +51,7 @@ pub fn next(view: &View<'_>) -> Decision<InstanceStatus> {
             };
         }
     }
-    let checked = match validate(view.spec) {
-        Ok(checked) => checked,
-        Err(Invalid { field, message }) if !view.object.deleting => {
-            return pass.stalled(Reason::InvalidSpec, format!("{field}: {message}"));
-        }
-        Err(_) => validate::lenient(view.spec),
-    };
+    let checked = validate::parsed(view.spec);
     let intent = pass.ledger.as_ref().is_some_and(|ledger| ledger.intent.is_some());
     let managing = view.spec.management_policy == ManagementPolicy::Manage;
     if !view.object.deleting && (managing || intent) {
@@ -71,6 +66,9 @@ pub fn next(view: &View<'_>) -> Decision<InstanceStatus> {
 /// Everything after the intent: also what follows, in the same pass, once an intent was resolved.
 fn proceed(mut pass: Pass<'_>, checked: &validate::Checked) -> Decision<InstanceStatus> {
     let view = pass.view;
+    if let Some(Invalid { field, message }) = checked.invalid.as_ref().filter(|_| !view.object.deleting) {
+        return pass.stalled(Reason::InvalidSpec, format!("{field}: {message}"));
+    }
     let recorded = pass.ledger.as_ref().and_then(|ledger| ledger.instance);
     if let (Some(recorded), Some(named)) = (recorded, view.spec.instance_id.map(InstanceId::new))
         && recorded != named

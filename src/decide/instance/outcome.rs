@@ -41,7 +41,7 @@ pub fn after(
     if let Some(attempt) = &attempt {
         pass.memory.attempt_seen = Some((attempt.clone(), now.mono));
     }
-    let checked = validate::lenient(view.spec);
+    let checked = validate::parsed(view.spec);
     let doing = format!("{kind} of {}", checked.name);
     match outcome {
         Outcome::Accepted(action) => {

@@ -126,6 +126,20 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Asks for a fact that nothing waits for. For a while its failure leaves the status as it was: what is known
+    /// is as good as it was a minute ago.
+    pub fn observe_quietly(mut self, need: Need, doing: &str) -> Decision<InstanceStatus> {
+        let Some(failure) = self.view.cloud.failure(&need) else { return self.observe(need, doing) };
+        let now = self.view.now.mono;
+        let since = now.saturating_sub(*self.memory.failing_since.get_or_insert(now));
+        if since >= retry::QUIET || !failure.class.passes() {
+            return self.blocked(failure, doing);
+        }
+        self.memory.failures = self.memory.failures.saturating_add(1);
+        let (_, wait) = retry::blocked(failure, self.memory.failures, since, doing);
+        self.end(Step::Nothing, Wake::After(wait))
+    }
+
     /// A failure that executed nothing.
     pub fn blocked(mut self, failure: &Failure, doing: &str) -> Decision<InstanceStatus> {
         self.memory.failures = self.memory.failures.saturating_add(1);

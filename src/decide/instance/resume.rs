@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::adopt::mismatch;
-use super::live::{Next, Rest, held_back, send};
+use super::live::{Next, Rest, held_back};
 use super::operation::{self, Followed};
 use super::pass::Pass;
+use super::preflight::send;
 use super::validate::Checked;
 use super::{Claim, observe as ask};
 use crate::crd::Reason;

@@ -13,6 +13,8 @@ pub struct Checked {
     pub service: ServiceId,
     /// The wished size, if size is managed.
     pub size: Option<Size>,
+    /// What cannot be carried out, if anything: then only what is under way is seen to its end.
+    pub invalid: Option<Invalid>,
 }
 
 /// A field that cannot be carried out.
@@ -68,10 +70,20 @@ pub fn validate(spec: &ITCareInstanceSpec) -> Result<Checked, Invalid> {
     if spec.change_reference.as_ref().is_some_and(|text| text.chars().count() > 10) {
         return invalid("spec.changeReference", "it has more than 10 characters".to_owned());
     }
-    Ok(Checked { name: HostName::new(spec.name.clone()), service: ServiceId::new(spec.service_id), size })
+    Ok(Checked {
+        name: HostName::new(spec.name.clone()),
+        service: ServiceId::new(spec.service_id),
+        size,
+        invalid: None,
+    })
 }
 
-/// What deletion needs of a spec that is not valid any more.
-pub(super) fn lenient(spec: &ITCareInstanceSpec) -> Checked {
-    Checked { name: HostName::new(spec.name.clone()), service: ServiceId::new(spec.service_id), size: None }
+/// The spec as far as it can be parsed: a deletion, or a call under way, needs no more of it.
+pub(super) fn parsed(spec: &ITCareInstanceSpec) -> Checked {
+    validate(spec).unwrap_or_else(|invalid| Checked {
+        name: HostName::new(spec.name.clone()),
+        service: ServiceId::new(spec.service_id),
+        size: None,
+        invalid: Some(invalid),
+    })
 }

@@ -25,7 +25,7 @@ pub(super) fn resolve(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
             return super::deletion::decide(pass);
         }
         let message = format!(
-            "a {} may be in flight under another ITCare account; run the operator with that account until it is resolved",
+            "a {} of VM {vm} may be in flight under another ITCare account; run the operator with that account until it is resolved, or set deletionPolicy: Retain to let this object go",
             intent.kind
         );
         return pass.stalled(Reason::DeletionBlocked, message);
@@ -129,11 +129,13 @@ fn unseen(mut pass: Pass<'_>, action: ActionId) -> Decision<SnapshotStatus> {
     pass.stalled_until(Reason::SnapshotMissing, message, Wake::After(view.site.observe_interval))
 }
 
-/// Ours: by the mark; without a readable mark only if it was made after the call, with our action done.
+/// Ours: by the mark. Where ITCare shows no description at all, only if it was made after the call, with our
+/// action done; a description of somebody else's is somebody else's.
 fn is_ours(slot: &Slot, intent: &Intent, done: bool) -> bool {
-    match slot.attempt() {
-        Some(attempt) => attempt == intent.attempt,
-        None => {
+    match (slot.attempt(), &slot.description) {
+        (Some(attempt), _) => attempt == intent.attempt,
+        (None, Some(text)) if !text.trim().is_empty() => false,
+        (None, Some(_) | None) => {
             let after = slot
                 .created_at
                 .zip(intent.fence.date)

@@ -153,7 +153,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
             if let Some(end) = slot.expires_at.filter(|end| Some(*end) != expires) {
                 pass.edit(|ledger| ledger.expires = Some(end));
             }
-            if slot.expires_at.is_some_and(|end| now >= end) {
+            if slot.expires_at.or(expires).is_some_and(|end| now >= end) {
                 return expired(pass, &id);
             }
             present(pass, &id, vm, slot, at, recover)
@@ -295,7 +295,8 @@ fn present(
         let result = if refused { OperationResult::Refused } else { OperationResult::Expired };
         return refuse(pass, result, format!("not carried out before {end}"));
     }
-    if slot.expires_at.is_some_and(|expires| now >= time::before(expires, BEFORE_EXPIRY)) {
+    let recorded = pass.ledger.as_ref().and_then(|ledger| ledger.expires);
+    if slot.expires_at.or(recorded).is_some_and(|expires| now >= time::before(expires, BEFORE_EXPIRY)) {
         return refuse(
             pass,
             OperationResult::Expired,

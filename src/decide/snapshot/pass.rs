@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::view::SnapshotView;
+use crate::crd::instance::DeletionPolicy;
 use crate::crd::status::{LastOperation, Operation, Receipt, bounded};
 use crate::crd::{ConditionType, Reason, SnapshotStatus};
 use crate::decide::conditions::{self, Extra, Verdict};
@@ -237,6 +238,11 @@ impl<'a> Pass<'a> {
         if !matches!(step, Step::Observe(_)) {
             self.ends.iter().for_each(|last| self.memory.ended(last));
         }
+        // Retain lets go in every stalled state: the way out that needs no call.
+        let step = match step {
+            Step::Nothing if self.lets_go() => Step::RemoveFinalizer,
+            step => step,
+        };
         let (step, wake) = match step {
             Step::Nothing if self.dirty => (self.save(), wake),
             Step::Call(_) if self.dirty => (self.save(), Wake::After(Duration::ZERO)),
@@ -270,6 +276,13 @@ impl<'a> Pass<'a> {
             self.status.ledger = self.ledger.as_ref().map(Ledger::to_text);
         }
         Decision { step, status: self.status, wake, notes: self.notes, memory: self.memory }
+    }
+
+    fn lets_go(&self) -> bool {
+        let view = self.view;
+        let stalled = matches!(self.verdict, Some(Verdict::Stalled(..)));
+        let retains = view.spec.deletion_policy == DeletionPolicy::Retain;
+        stalled && retains && view.object.deleting && view.object.has_finalizer
     }
 
     fn save(&self) -> Step {

@@ -73,7 +73,10 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
             return pass.stalled_until(Reason::ActionFailed, text, Wake::After(left));
         }
         Hold::Refused(left, message) if !says_http(&message, 409) => {
-            let text = format!("ITCare refused a snapshot of {}: {message}", instance.name);
+            let text = format!(
+                "ITCare refused a snapshot of {}: {message}; correct this object, or ask ITCare's support",
+                instance.name
+            );
             return pass.stalled_until(Reason::Rejected, text, Wake::After(left));
         }
         // The slot was taken after our look: look again.
@@ -93,11 +96,13 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         }
         Observed::Present { value, .. } => value,
     };
-    let same =
-        detail.name == instance.name && detail.service.is_none_or(|service| service == instance.service);
+    let same = detail.id == id
+        && detail.name == instance.name
+        && detail.service.is_none_or(|service| service == instance.service);
     if !same || detail.state == InstanceState::Removed {
         let message = format!(
-            "VM {id} is {} in state {}, not the VM of ITCareInstance {name}",
+            "VM {} is {} in state {}, not the VM {id} of ITCareInstance {name}",
+            detail.id,
             detail.name,
             detail.state.as_str()
         );

@@ -6,6 +6,7 @@
 
 pub mod cloud;
 pub mod shell;
+pub mod slot;
 pub mod snapshot;
 
 use std::time::Duration;
@@ -42,12 +43,14 @@ pub enum Event {
     Edit(Box<ITCareInstanceSpec>),
     Delete,
     /// `kubectl replace`: annotations and finalizer are wiped; not while a call is in flight, which no
-    /// protocol can close (DESIGN 5.2).
+    /// protocol can close (DESIGN 5.2), nor during a deletion, which it would end by force.
     Replace,
     /// A restore from a backup: the status is gone.
     DropStatus,
     /// Somebody stops or starts the VM in the web interface.
     Power(PowerState),
+    /// Somebody switches backup and resizes in the web interface: only a detail shows it.
+    Meddle,
     /// Somebody removes the VM.
     Remove,
     /// Somebody's long action runs on the VM.
@@ -114,14 +117,14 @@ impl World {
     /// Lives until nothing has happened for [`QUIET`].
     pub fn live(&mut self) {
         let mut quiet_since = self.now;
-        let mut seen = (self.object.clone(), self.cloud.calls);
+        let mut seen = (self.object.clone(), self.cloud.calls, self.faults.drawn());
         while !self.object.gone && self.now < quiet_since + QUIET {
             assert!(self.passes < PASSES, "no end in sight:\n{}", self.story());
             let wake = self.pass();
             if self.object.deleting && !self.object.finalizer {
                 self.object.gone = true;
             }
-            let now = (self.object.clone(), self.cloud.calls);
+            let now = (self.object.clone(), self.cloud.calls, self.faults.drawn());
             if now != seen || !self.events.is_empty() || self.cloud.is_busy(self.now) {
                 (seen, quiet_since) = (now, self.now);
             }
@@ -169,7 +172,7 @@ impl World {
             }
             Event::Replace => {
                 let intent = self.ledger().is_some_and(|ledger| ledger.intent.is_some());
-                if !intent {
+                if !intent && !self.object.deleting {
                     self.object.annotation = None;
                     self.object.finalizer = false;
                 }
@@ -181,6 +184,13 @@ impl World {
                     PowerState::Stopped => InstanceState::Inactive,
                 };
                 self.cloud.change(self.now, |detail| detail.state = state.clone());
+                return false;
+            }
+            Event::Meddle => {
+                self.cloud.change(self.now, |detail| {
+                    detail.backup = detail.backup.map(|on| !on);
+                    detail.size = "16cpu64gb".parse().ok();
+                });
                 return false;
             }
             Event::Remove => {
@@ -197,22 +207,23 @@ impl World {
     }
 
     pub fn story(&self) -> String {
-        let from = self.journal.len().saturating_sub(120);
-        format!(
-            "{}\nspec {:?}\nstatus {:#?}",
-            self.journal[from..].join("\n"),
-            self.object.spec,
-            self.object.status
-        )
+        format!("{}\nspec {:?}\nstatus {:#?}", tale(&self.journal), self.object.spec, self.object.status)
     }
 
     pub fn stands(&self) -> String {
-        crate::fixture::stands(&self.object.status.conditions)
+        crate::table::stands(&self.object.status.conditions)
     }
 
     pub fn is_true(&self, type_: itcare_operator::crd::ConditionType) -> bool {
         condition::is_true(&self.object.status.conditions, type_)
     }
+}
+
+/// The beginning and the end of a journal.
+fn tale(journal: &[String]) -> String {
+    let cut = journal.len().saturating_sub(60).max(60).min(journal.len());
+    let (head, tail) = (&journal[..journal.len().min(60)], &journal[cut..]);
+    format!("{}\n...\n{}", head.join("\n"), tail.join("\n"))
 }
 
 fn name(event: &Event) -> String {
@@ -261,7 +272,7 @@ pub fn any_events(spec: &ITCareInstanceSpec, dice: &mut Dice) -> Vec<(Duration, 
     let mut at = Duration::ZERO;
     for _ in 0..dice.byte() % 5 {
         at += seconds(20) * u32::from(dice.byte());
-        let event = match dice.byte() % 12 {
+        let event = match dice.byte() % 13 {
             0..=2 => {
                 wish(&mut spec, dice);
                 Event::Edit(Box::new(spec.clone()))
@@ -277,6 +288,7 @@ pub fn any_events(spec: &ITCareInstanceSpec, dice: &mut Dice) -> Vec<(Duration, 
             8 => Event::Power(dice.pick(&[PowerState::Stopped, PowerState::Running])),
             9 => Event::Remove,
             10 => Event::Occupy,
+            11 => Event::Meddle,
             _ => Event::Restart,
         };
         events.push((at, event));

@@ -16,7 +16,8 @@ use super::World;
 use super::cloud::Fate;
 use crate::check;
 use crate::dice::Dice;
-use crate::fixture::{failure, seconds, site, step_says};
+use crate::fixture::{failure, seconds, site};
+use crate::table::step_says;
 
 /// Reads that one pass may make.
 const READS: usize = 16;
@@ -31,6 +32,8 @@ pub struct Process {
     detail: Option<(Duration, Detail)>,
     newest: Option<ActionId>,
     attempts: u8,
+    /// When the routine look of this pass is due: fixed when the pass begins.
+    due: Duration,
 }
 
 impl Process {
@@ -85,6 +88,8 @@ impl World {
             self.restart();
         }
         let begun = self.mono();
+        self.process.due =
+            self.process.detail.as_ref().map_or(seconds(1800), |(at, _)| *at + site().detail_interval);
         if self.process.running.as_ref().is_some_and(|(at, all)| !all.is_empty() && *at + seconds(5) <= begun)
         {
             self.process.running = Some((begun, self.cloud.running(self.now)));
@@ -106,7 +111,7 @@ impl World {
         self.tell(format!(
             "{} | {}",
             said.unwrap_or_default(),
-            crate::fixture::stands(&decision.status.conditions)
+            crate::table::stands(&decision.status.conditions)
         ));
         self.act(&seen, begun, decision)
     }
@@ -143,8 +148,6 @@ impl World {
     ) -> T {
         let site = site();
         let ledger = self.ledger();
-        let detail_due =
-            self.process.detail.as_ref().map_or(seconds(1800), |(at, _)| *at + site.detail_interval);
         ask(&View {
             object: ObjectFacts {
                 key: ObjectKey::new("shop", "web"),
@@ -170,7 +173,7 @@ impl World {
             snapshots: SnapshotFacts::default(),
             cloud: seen.clone(),
             memory: self.process.memory.clone(),
-            detail_due,
+            detail_due: self.process.due,
             now: Moment { wall: self.wall(), mono: self.mono() },
             pass: begun,
         })
@@ -179,7 +182,7 @@ impl World {
     fn answer(&mut self, seen: &mut Seen, need: Need) {
         if self.fault() {
             let failure = any_read_failure(&mut self.faults);
-            self.tell(format!("  {} fails: {:?}", crate::fixture::need_says(&need), failure.class));
+            self.tell(format!("  {} fails: {:?}", crate::table::need_says(&need), failure.class));
             seen.failures.push((need, failure));
             return;
         }

@@ -8,22 +8,23 @@ use itcare_operator::crd::{ITCareSnapshotSpec, SnapshotStatus};
 use itcare_operator::decide::decision::{CallAction, Guarded, GuardedCall};
 use itcare_operator::decide::instance::ObjectFacts;
 use itcare_operator::decide::snapshot::{self, InstanceFacts, SnapshotView, mark};
-use itcare_operator::decide::{Cloud as Seen, Decision, Look, Memory, Need, Outcome, Step, Wake};
+use itcare_operator::decide::{Cloud as Seen, Decision, Memory, Need, Outcome, Step, Wake};
 use itcare_operator::model::{
-    Action, ActionId, ActionStatus, AttemptId, Fence, Ledger, Moment, ObjectKey, Observed, Slot, SnapshotId,
+    Action, ActionId, AttemptId, Fence, Ledger, Moment, ObjectKey, Observed, Slot, SnapshotId,
 };
 use jiff::Timestamp;
 
 use super::cloud::Fate;
 use super::shell::{Answer, RUNS, any_fate, any_read_failure, outcome, says};
+use super::slot::{Effect, SlotCloud, at};
 use crate::check;
 use crate::dice::Dice;
-use crate::fixture::{NAME, US, VM, action, detail, need_says, seconds, site, stands, step_says, wall};
-use crate::fixture_snapshot::{foreign_slot, instance, spec};
+use crate::fixture::{NAME, VM, detail, seconds, site, wall};
+use crate::fixture_snapshot::{instance, spec};
+use crate::table::{need_says, stands, step_says};
 
 const READS: usize = 16;
 const PASSES: u32 = 4000;
-const DURATION: Duration = Duration::from_secs(40);
 /// Longer than the routine look.
 const QUIET: Duration = Duration::from_secs(8 * 3600);
 
@@ -45,34 +46,11 @@ pub enum Event {
     Refuse(bool),
 }
 
-#[derive(Debug, Clone)]
-enum Effect {
-    Take(Slot),
-    Recover,
-    Remove,
-    Nothing,
-}
-
-#[derive(Debug, Clone)]
-struct Work {
-    action: Action,
-    starts: Duration,
-    ends: Duration,
-    effect: Effect,
-    fails: bool,
-    over: bool,
-}
-
 /// The world of one snapshot object.
 pub struct SnapshotWorld {
     pub now: Duration,
     started: Duration,
-    lag: Duration,
-    slots: Vec<(Duration, Option<Slot>)>,
-    works: Vec<Work>,
-    next: i64,
-    pub calls: u32,
-    pub recovered: u32,
+    pub cloud: SlotCloud,
     pub spec: ITCareSnapshotSpec,
     pub status: SnapshotStatus,
     generation: i64,
@@ -86,6 +64,8 @@ pub struct SnapshotWorld {
     newest: Option<ActionId>,
     attempts: u8,
     slot_read: Duration,
+    /// When the routine look of this pass is due: fixed when the pass begins.
+    slot_due: Duration,
     faults: Dice,
     pub events: Vec<(Duration, Event)>,
     pub journal: Vec<String>,
@@ -100,12 +80,7 @@ impl SnapshotWorld {
         Self {
             now: seconds(10),
             started: Duration::ZERO,
-            lag: dice.pick(&[Duration::ZERO, seconds(2), seconds(20)]),
-            slots: vec![(Duration::ZERO, None)],
-            works: Vec::new(),
-            next: 70_000,
-            calls: 0,
-            recovered: 0,
+            cloud: SlotCloud::new(dice.pick(&[Duration::ZERO, seconds(2), seconds(20)])),
             spec,
             status: SnapshotStatus { observed_generation: Some(-1), ..SnapshotStatus::default() },
             generation: 1,
@@ -119,6 +94,7 @@ impl SnapshotWorld {
             newest: None,
             attempts: 0,
             slot_read: Duration::ZERO,
+            slot_due: Duration::ZERO,
             faults,
             events: Vec::new(),
             journal: Vec::new(),
@@ -127,7 +103,7 @@ impl SnapshotWorld {
     }
 
     fn wall(&self) -> Timestamp {
-        wall().checked_add(self.now).expect("a time")
+        at(self.now)
     }
 
     fn mono(&self) -> Duration {
@@ -139,8 +115,7 @@ impl SnapshotWorld {
     }
 
     pub fn story(&self) -> String {
-        let from = self.journal.len().saturating_sub(120);
-        format!("{}\nspec {:?}\nstatus {:#?}", self.journal[from..].join("\n"), self.spec, self.status)
+        format!("{}\nspec {:?}\nstatus {:#?}", super::tale(&self.journal), self.spec, self.status)
     }
 
     pub fn stands(&self) -> String {
@@ -156,16 +131,6 @@ impl SnapshotWorld {
         self.finalizer && self.annotation.is_some()
     }
 
-    /// The slot as it really is.
-    pub fn slot(&self) -> Option<&Slot> {
-        self.slots.last().and_then(|(_, slot)| slot.as_ref())
-    }
-
-    fn shown(&self) -> Option<Slot> {
-        let then = self.now.saturating_sub(self.lag);
-        self.slots.iter().rev().find(|(since, _)| *since <= then).and_then(|(_, slot)| slot.clone())
-    }
-
     fn fault(&mut self) -> bool {
         !self.faults.is_used_up() && self.faults.one_in(5)
     }
@@ -179,14 +144,13 @@ impl SnapshotWorld {
     /// Lives until nothing has happened for long enough.
     pub fn live(&mut self) {
         let mut quiet_since = self.now;
-        let mut seen = (self.status.clone(), self.annotation.clone(), self.calls);
+        let mut seen = (self.status.clone(), self.annotation.clone(), self.cloud.calls, self.faults.drawn());
         while !self.gone && self.now < quiet_since + QUIET {
             assert!(self.passes < PASSES, "no end in sight:\n{}", self.story());
             let wake = self.pass();
             self.gone |= self.deleting && !self.finalizer;
-            let now = (self.status.clone(), self.annotation.clone(), self.calls);
-            let busy = self.works.iter().any(|work| self.now < work.ends + self.lag);
-            if now != seen || !self.events.is_empty() || busy {
+            let now = (self.status.clone(), self.annotation.clone(), self.cloud.calls, self.faults.drawn());
+            if now != seen || !self.events.is_empty() || self.cloud.is_busy(self.now) {
                 (seen, quiet_since) = (now, self.now);
             }
             let until = match wake {
@@ -195,36 +159,11 @@ impl SnapshotWorld {
             };
             let event = self.events.iter().map(|(at, _)| *at).min();
             self.now = event.into_iter().chain([until]).min().unwrap_or(until).max(self.now);
-            self.advance();
+            self.cloud.advance(self.now);
             if let Some(index) = self.events.iter().position(|(at, _)| *at <= self.now) {
                 let (_, event) = self.events.remove(index);
                 self.happen(&event);
             }
-        }
-    }
-
-    fn advance(&mut self) {
-        for index in 0..self.works.len() {
-            let work = self.works[index].clone();
-            if work.over || work.ends > self.now {
-                continue;
-            }
-            self.works[index].over = true;
-            self.works[index].action.status =
-                if work.fails { ActionStatus::Error } else { ActionStatus::Success };
-            if work.fails {
-                continue;
-            }
-            match work.effect {
-                Effect::Take(slot) => self.slots.push((work.ends, Some(slot))),
-                Effect::Remove => self.slots.push((work.ends, None)),
-                Effect::Recover => self.recovered += 1,
-                Effect::Nothing => {}
-            }
-        }
-        let expired = self.slot().and_then(|slot| slot.expires_at).is_some_and(|end| self.wall() >= end);
-        if expired {
-            self.slots.push((self.now, None));
         }
     }
 
@@ -239,74 +178,29 @@ impl SnapshotWorld {
                 self.deleting = true;
                 self.generation += 1;
             }
-            Event::Replace if self.ledger().is_none_or(|ledger| ledger.intent.is_none()) => {
+            Event::Replace
+                if !self.deleting && self.ledger().is_none_or(|ledger| ledger.intent.is_none()) =>
+            {
                 (self.annotation, self.finalizer) = (None, false);
             }
             Event::Replace => {}
             Event::DropStatus => self.status = SnapshotStatus::default(),
             Event::Restart => self.restart(),
-            Event::EmptySlot => self.slots.push((self.now, None)),
-            Event::FillSlot if self.slot().is_none() => {
-                let (made, end) = (self.wall(), self.wall().checked_add(seconds(7200)).expect("a time"));
-                let slot = Slot { created_at: Some(made), expires_at: Some(end), ..foreign_slot() };
-                self.slots.push((self.now, Some(slot)));
-            }
-            Event::FillSlot => {}
-            Event::Occupy => {
-                let by = Some("alice".to_owned());
-                self.work(Effect::Nothing, self.now, false, seconds(600), by);
-            }
+            Event::EmptySlot => self.cloud.empty(self.now),
+            Event::FillSlot => self.cloud.fill(self.now),
+            Event::Occupy => self.cloud.occupy(self.now),
             Event::Refuse(refuses) => self.refuses = *refuses,
         }
     }
 
-    fn work(
-        &mut self,
-        effect: Effect,
-        starts: Duration,
-        fails: bool,
-        takes: Duration,
-        by: Option<String>,
-    ) -> Action {
-        self.next += 1;
-        let submitted_at = Some(wall().checked_add(starts).expect("a time"));
-        let action = Action { id: ActionId::new(self.next), submitted_at, submitted_by: by, ..action() };
-        self.works.push(Work {
-            action: action.clone(),
-            starts,
-            ends: starts + takes,
-            effect,
-            fails,
-            over: false,
-        });
-        action
-    }
-
-    fn send(&mut self, effect: Effect, fate: Fate) -> Result<Option<Action>, u16> {
-        self.calls += 1;
-        if self.works.iter().any(|work| work.starts <= self.now && !work.over) {
-            return Err(409);
-        }
-        match (&effect, self.slot()) {
-            (Effect::Take(_), Some(_)) => return Err(409),
-            (Effect::Remove | Effect::Recover, None) => return Err(404),
-            _ => {}
-        }
-        let us = Some(US.to_owned());
-        Ok(match fate {
-            Fate::Lost => None,
-            Fate::Runs { after } => Some(self.work(effect, self.now + after, false, DURATION, us)),
-            Fate::Fails { .. } => Some(self.work(effect, self.now, true, DURATION, us)),
-        })
-    }
-
     fn pass(&mut self) -> Wake {
         self.passes += 1;
-        self.advance();
+        self.cloud.advance(self.now);
         if self.fault() && self.faults.one_in(4) {
             self.restart();
         }
         let begun = self.mono();
+        self.slot_due = self.slot_read + site().detail_interval;
         let mut seen = Seen::default();
         let mut reads = 0;
         let decision = loop {
@@ -321,7 +215,7 @@ impl SnapshotWorld {
             let need = need.clone();
             self.memory = decision.memory;
             self.now += Duration::from_millis(1);
-            self.advance();
+            self.cloud.advance(self.now);
             self.answer(&mut seen, need);
         };
         let said = step_says(&decision.step).unwrap_or_default();
@@ -361,7 +255,7 @@ impl SnapshotWorld {
             slot_timeout: slot_timeout(&self.spec),
             cloud: seen.clone(),
             memory: self.memory.clone(),
-            slot_due: self.slot_read + site.detail_interval,
+            slot_due: self.slot_due,
             now: Moment { wall: self.wall(), mono: self.mono() },
             pass: begun,
         })
@@ -374,33 +268,28 @@ impl SnapshotWorld {
             seen.failures.push((need, failure));
             return;
         }
-        let (now, at, lag) = (self.now, self.mono(), self.lag);
+        let (now, at) = (self.now, self.mono());
         match need {
             Need::Object => seen.object_unchanged = Some(true),
             Need::Detail(_) => seen.detail = Observed::Present { value: detail(), at },
             Need::Running { since } => {
                 assert!(since <= at, "running actions from the future are asked for:\n{}", self.story());
-                let shown = |work: &&Work| work.starts + lag <= now && now < work.ends + lag;
-                let all = self.works.iter().filter(shown).map(|work| work.action.clone()).collect();
-                self.running = Some((at, all));
+                self.running = Some((at, self.cloud.running(now)));
             }
             Need::Action(id) => {
-                let read = self.works.iter().find(|work| work.action.id == id && work.starts <= now);
-                let read = read.map(|work| work.action.clone());
-                seen.action =
-                    Some((id, read.map_or(Observed::Absent { at }, |value| Observed::Present { value, at })));
+                let read = self.cloud.read(id, now);
+                let read = read.map_or(Observed::Absent { at }, |value| Observed::Present { value, at });
+                seen.action = Some((id, read));
             }
             Need::Look(name) => {
                 assert_eq!(name.as_str(), NAME);
-                let shown = |work: &&Work| work.starts + lag <= now;
-                let actions = self.works.iter().filter(shown).map(|work| work.action.clone()).collect();
-                seen.look = Some(Look { actions, instances: Vec::new(), at });
+                seen.look = Some(self.cloud.look(now, at));
             }
             Need::Slot(id) => {
                 assert_eq!(id, VM);
                 self.slot_read = at;
-                seen.slot =
-                    self.shown().map_or(Observed::Absent { at }, |value| Observed::Present { value, at });
+                let shown = self.cloud.shown(now);
+                seen.slot = shown.map_or(Observed::Absent { at }, |value| Observed::Present { value, at });
             }
             Need::List { .. } | Need::Storage(_) | Need::Network(_) => {
                 panic!("no read of a snapshot: {need:?}")
@@ -426,7 +315,7 @@ impl SnapshotWorld {
             Step::Call(call) => {
                 assert!(matches!(call.action, CallAction::RemoveSnapshot(_)), "{call:?}");
                 let (fate, answer) = self.fate(false);
-                let outcome = outcome(self.send(Effect::Remove, fate), answer);
+                let outcome = outcome(self.cloud.send(Effect::Remove, self.now, fate), answer);
                 let ledger = self.ledger();
                 return self.tried(seen, begun, &decision, &outcome, ledger, answer);
             }
@@ -471,7 +360,7 @@ impl SnapshotWorld {
             GuardedCall::Recover { .. } => Effect::Recover,
             other => panic!("no call of a snapshot: {other:?}"),
         };
-        let outcome = outcome(self.send(effect, fate), answer);
+        let outcome = outcome(self.cloud.send(effect, self.now, fate), answer);
         if let Outcome::NotExecuted(_) = &outcome {
             ledger = ledger.next();
             ledger.intent = None;

@@ -11,7 +11,7 @@ use itcare_operator::crd::status::{Drift, Operation};
 use itcare_operator::crd::{Condition, ConditionType, InstanceStatus, Reason};
 use itcare_operator::decide::conditions::{Extra, build};
 use itcare_operator::decide::instance::{self, Claim};
-use itcare_operator::decide::{Look, Memory, Need, Outcome, Verdict};
+use itcare_operator::decide::{Cloud, Look, Memory, Need, Outcome, Verdict};
 use itcare_operator::model::{
     AccountId, Action, ActionId, ActionStatus, Applied, AttemptId, ClusterId, Detail, Failure, FailureClass,
     Fence, Group, Held, HeldWhy, HostName, InstanceState, Intent, Ledger, LedgerError, Listed, ObjectKey,
@@ -29,8 +29,9 @@ use crate::fixture::{
 pub fn case(dice: &mut Dice) -> Case {
     let mut case = if dice.one_in(4) { Case::fresh() } else { Case::managed() };
     if dice.one_in(16) {
-        // The process has only just started.
+        // The process has only just started: it has seen nothing yet.
         (case.now.mono, case.pass) = (seconds(3), seconds(2));
+        case.cloud = Cloud::default();
     }
     spec(&mut case.spec, dice);
     case.object.generation += i64::from(dice.byte() % 2);

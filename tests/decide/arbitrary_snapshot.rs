@@ -5,7 +5,7 @@ use std::time::Duration;
 use itcare_operator::crd::instance::DeletionPolicy;
 use itcare_operator::crd::snapshot::{MissingInstancePolicy, RecoverRequest, SlotPolicy};
 use itcare_operator::crd::{ITCareSnapshotSpec, SnapshotStatus};
-use itcare_operator::decide::{Look, Memory, Need};
+use itcare_operator::decide::{Cloud, Look, Memory, Need};
 use itcare_operator::model::{
     AccountId, Action, ActionId, AttemptId, ClusterId, HostName, Ledger, LedgerError, Observed, OneShot,
     Slot, SnapshotId,
@@ -22,6 +22,7 @@ pub fn case(dice: &mut Dice) -> SnapshotCase {
     let mut case = if dice.one_in(3) { SnapshotCase::fresh() } else { SnapshotCase::taken() };
     if dice.one_in(16) {
         (case.now.mono, case.pass) = (seconds(3), seconds(2));
+        case.cloud = Cloud::default();
     }
     spec(&mut case.spec, dice);
     case.object.generation += i64::from(dice.byte() % 2);

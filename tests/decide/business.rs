@@ -363,6 +363,18 @@ fn a_finalizer_that_was_wiped_comes_back() {
 }
 
 #[test]
+fn the_snapshot_in_the_slot_is_shown_with_the_object_that_owns_it() {
+    let mut case = Case::managed();
+    case.object.reconcile_requested = Some("now".to_owned());
+    case.snapshots.owned = vec![(crate::fixture::snapshot_id(), "nightly".to_owned())];
+    case.shows(|detail| detail.slot = Some(crate::fixture_snapshot::slot()));
+    let shown = case.next().status.snapshot.expect("shown");
+    assert_eq!((shown.id.as_str(), shown.managed_by.as_deref()), ("5220149-snap-7", Some("nightly")));
+    case.shows(|detail| detail.slot = Some(crate::fixture_snapshot::foreign_slot()));
+    assert_eq!(case.next().status.snapshot.and_then(|shown| shown.managed_by), None, "somebody else's");
+}
+
+#[test]
 fn a_message_says_what_is_sent_and_why() {
     let mut case = Case::managed();
     case.edits(|spec| spec.size = Some("4cpu8gb".to_owned()));

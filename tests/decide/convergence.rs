@@ -112,7 +112,7 @@ fn live(spec_dice: &mut Dice, faults: Dice, events: bool) -> (World, Vec<(Durati
 }
 
 proptest! {
-    #![proptest_config(config(150))]
+    #![proptest_config(config(100))]
 
     #[test]
     fn invariant_9_a_calm_world_carries_out_any_spec_without_one_superfluous_call(mut dice in dice(40)) {
@@ -147,7 +147,7 @@ fn the_worlds_meet_every_fault_and_every_event() {
     // A world in which nothing goes wrong would converge for ever.
     let mut seen = std::collections::BTreeMap::<&str, u32>::new();
     let mut scatter = Scatter::new();
-    for _ in 0..200 {
+    for _ in 0..150 {
         let (world, _) = live(&mut scatter.dice(120), scatter.dice(250), true);
         for word in WORDS {
             let count = world.journal.iter().filter(|line| line.contains(word)).count();

@@ -71,7 +71,7 @@ fn live(spec: &mut Dice, faults: Dice, events: bool) -> (SnapshotWorld, Vec<(std
 }
 
 proptest! {
-    #![proptest_config(config(150))]
+    #![proptest_config(config(100))]
 
     #[test]
     fn invariant_9_a_calm_world_takes_one_snapshot_with_one_call(mut dice in dice(10)) {
@@ -104,7 +104,7 @@ proptest! {
 fn the_worlds_meet_recoveries_with_every_end() {
     let mut seen = std::collections::BTreeMap::<String, u32>::new();
     let mut scatter = Scatter::new();
-    for _ in 0..300 {
+    for _ in 0..150 {
         let (world, _) = live(&mut scatter.dice(60), scatter.dice(250), true);
         for receipt in world.status.handled_requests.values() {
             *seen.entry(format!("{:?}", receipt.result)).or_default() += 1;

@@ -5,7 +5,7 @@ use itcare_operator::crd::InstanceStatus;
 use itcare_operator::crd::instance::{DeletionPolicy, ManagementPolicy};
 use itcare_operator::decide::decision::{CallAction, GuardedCall};
 use itcare_operator::decide::instance::{self, Claim};
-use itcare_operator::decide::{Cloud, Decision, Step};
+use itcare_operator::decide::{Cloud, Decision, Step, Wake};
 use itcare_operator::model::{
     ActionStatus, HostName, InstanceId, InstanceState, Ledger, Observed, OperationKind, Origin,
 };
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::arbitrary;
 use crate::dice::{Dice, Scatter, config, dice};
 use crate::fixture::{Case, seconds};
-use crate::table::{need_says, step_says};
+use crate::table::{need_says, stands, step_says};
 
 /// Reads that one pass may make, as the shell allows them.
 const READS: usize = 16;
@@ -65,7 +65,7 @@ fn is_effect(step: &Step) -> bool {
 }
 
 proptest! {
-    #![proptest_config(config(2000))]
+    #![proptest_config(config(1000))]
 
     #[test]
     fn invariant_1_total_every_view_gives_a_decision_and_nothing_panics(mut dice in dice(CHOICES)) {
@@ -209,7 +209,8 @@ proptest! {
             assert!(case.ledger.is_ok(), "a ledger that cannot be read");
             assert!(!case.spec.suspend, "suspended");
             assert_eq!(case.claim, Claim::Held, "the claim is another object's");
-            assert!(case.allowed, "the namespace may not use the service");
+            let allowed = case.allowed || gives_power_back;
+            assert!(allowed, "the namespace may not use the service: {:?}", decision.step);
             assert_eq!(case.snapshots.intent.as_ref().filter(|_| id.is_some()), None, "a snapshot's call is in flight");
             let observing = case.spec.management_policy == ManagementPolicy::Observe;
             assert!(!observing || gives_power_back, "observed only");
@@ -248,6 +249,27 @@ proptest! {
                 assert!(case.cloud.detail.at() >= Some(case.pass), "a detail from an earlier pass");
             }
         });
+    }
+
+    #[test]
+    fn invariant_9_nothing_spins_where_nothing_changes(mut dice in dice(CHOICES)) {
+        let mut case = arbitrary::case(&mut dice);
+        // What the cloud answers from here on is always the same.
+        let mut spins = 0;
+        for _ in 0..8 {
+            let mut last = None;
+            pass(&mut case, &mut dice, |_, decision| last = Some(decision.clone()));
+            let Some(decision) = last.filter(|decision| decision.step == Step::Nothing) else { return Ok(()) };
+            let Wake::After(wait) = decision.wake else { return Ok(()) };
+            spins = if decision.status == case.status && wait < seconds(1) { spins + 1 } else { 0 };
+            prop_assert!(spins < 5, "busy for nothing: {wait:?}, {}", stands(&decision.status.conditions));
+            (case.status, case.memory) = (decision.status, decision.memory);
+            if let Some(at) = case.cloud.detail.at() {
+                case.detail_due = at + case.site.detail_interval;
+            }
+            case.later(wait.min(seconds(86_400)));
+            dice = Dice::new(Vec::new());
+        }
     }
 
     #[test]
@@ -315,7 +337,7 @@ fn the_arbitrary_views_reach_every_step() {
     // A property that never meets an effect would hold for ever.
     let mut seen = std::collections::BTreeMap::<String, u32>::new();
     let mut scatter = Scatter::new();
-    for _ in 0..20_000 {
+    for _ in 0..12_000 {
         for_any_pass(&mut scatter.dice(CHOICES), |_, decision| {
             let word = step_says(&decision.step).unwrap_or_else(|| "nothing".to_owned());
             let word =
@@ -347,6 +369,6 @@ fn the_arbitrary_views_reach_every_step() {
         "read storage",
         "read network",
     ] {
-        assert!(seen.get(step).is_some_and(|count| *count >= 5), "{step}: {seen:#?}");
+        assert!(seen.get(step).is_some_and(|count| *count >= 2), "{step}: {seen:#?}");
     }
 }

@@ -1,6 +1,7 @@
 //! A snapshot's creation may be in flight: actions first, then the slot and its mark (DESIGN 4.3, 5.2).
 
 use itcare_operator::crd::instance::DeletionPolicy;
+use itcare_operator::decide::Wake;
 use itcare_operator::model::{
     AccountId, Action, ActionId, ActionStatus, AttemptId, Observed, OperationKind, OperationResult, Origin,
     Slot,
@@ -104,6 +105,15 @@ fn no_trace_a_settle_time_after_the_call_is_absent_and_it_may_be_sent_again() {
     let decision = unclear().next();
     assert_eq!(says(&decision), "send TakeSnapshot");
     assert_eq!(saved(&decision).intent, None);
+}
+
+#[test]
+fn while_absence_proves_nothing_it_waits_and_does_not_spin() {
+    let mut case = unclear();
+    case.cloud.missing_is_evidence = false;
+    let decision = case.next();
+    assert_eq!(says(&decision), "Working ResolvingOutcome");
+    assert!(matches!(decision.wake, Wake::After(wait) if wait >= seconds(1)), "{:?}", decision.wake);
 }
 
 #[test]

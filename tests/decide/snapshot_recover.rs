@@ -143,6 +143,14 @@ fn a_recovery_is_sent_once_for_each_request() {
 }
 
 #[test]
+fn a_namespace_that_may_not_use_the_service_recovers_none_of_its_vms() {
+    let mut case = asked();
+    case.allowed = false;
+    let said = case.says();
+    assert!(!said.starts_with("send"), "{said}");
+}
+
+#[test]
 fn the_call_names_the_recorded_vm_and_carries_the_request() {
     let Step::Guarded(Guarded { ledger, request, call, .. }) = asked().next().step else {
         panic!("no recovery")

@@ -162,6 +162,13 @@ fn a_snapshot_is_taken_only_of_a_vm_that_is_there_and_free() {
 }
 
 #[test]
+fn a_namespace_that_may_not_use_the_service_takes_no_snapshot_of_its_vms() {
+    let mut case = SnapshotCase::fresh();
+    case.allowed = false;
+    assert_eq!(case.says(), "Stalled ServiceNotAllowed");
+}
+
+#[test]
 fn the_call_records_the_vm_before_it_is_sent() {
     let Step::Guarded(Guarded { ledger, request, call, .. }) = SnapshotCase::fresh().next().step else {
         panic!("no snapshot");

@@ -57,7 +57,12 @@ impl Drop for Bench {
 impl Bench {
     /// Actions take 300 ms.
     pub async fn new(prefix: &str) -> Self {
-        let latencies = Latencies { default: Duration::from_millis(300), ..Latencies::default() };
+        Self::with_actions_of(prefix, Duration::from_millis(300)).await
+    }
+
+    /// Actions take so long.
+    pub async fn with_actions_of(prefix: &str, latency: Duration) -> Self {
+        let latencies = Latencies { default: latency, ..Latencies::default() };
         let config = Config { time: Time::Auto { latencies }, start: now(), ..Config::default() };
         let namespace = Namespace::fresh(prefix).await;
         DEFINITIONS
@@ -300,6 +305,11 @@ impl Operator {
     /// What it printed so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its process id, while it runs.
+    pub fn process_id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// SIGKILL.

@@ -15,8 +15,12 @@ impl World {
         let mut last: BTreeMap<(String, String), Value> = BTreeMap::new();
         for write in self.api.writes() {
             self.check_write(&write);
+            let key = (write.resource.clone(), format!("{}/{}", write.namespace, write.name));
+            if write.code.is_none() {
+                // Whether it took effect is not known here, so the next one is compared with nothing.
+                last.remove(&key);
+            }
             if write.subresource == "status" && write.code == Some(200) {
-                let key = (write.resource.clone(), format!("{}/{}", write.namespace, write.name));
                 check_status(&write.body["status"], last.get(&key), &key.1);
                 last.insert(key, write.body["status"].clone());
             }

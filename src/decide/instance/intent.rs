@@ -38,6 +38,9 @@ pub(super) fn resolve(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
             ),
         );
     }
+    if let Some(id) = ledger.instance.filter(|_| intent.kind == OperationKind::Create) {
+        return left_behind(pass, checked, id);
+    }
     match &pass.memory.attempt_seen {
         Some((attempt, _)) if *attempt == intent.attempt => {}
         Some(_) | None => pass.memory.attempt_seen = Some((intent.attempt.clone(), view.now.mono)),
@@ -263,6 +266,7 @@ pub(super) fn bind_made(
     }
     let action = pass.status.operation.as_ref().and_then(|operation| operation.action_id);
     pass.status.operation = None;
+    let bad = failed.is_some();
     let ended = match failed {
         Some((action, message)) => retry::failed(
             None,
@@ -279,7 +283,7 @@ pub(super) fn bind_made(
         && view.claim == Claim::Held
         && checked.invalid.is_none()
         && view.service_allowed;
-    if view.object.deleting || view.spec.suspend || !managed {
+    if bad || view.object.deleting || view.spec.suspend || !managed {
         // Bound, so that it is not lost; what follows is decided with the ledger written.
         let detail = detail.clone();
         let mut pass = pass;
@@ -288,7 +292,8 @@ pub(super) fn bind_made(
             ledger.instance = Some(detail.id);
             ledger.name = Some(detail.name.clone());
             ledger.service = Some(checked.service);
-            ledger.intent = None;
+            // What failed stays an intent until a person decides: nothing else may happen to what it left.
+            ledger.intent = ledger.intent.take().filter(|_| bad);
             ledger.applied.get_or_insert_default().v = crate::model::ledger::VERSION;
         });
         pass.record(&detail);
@@ -296,6 +301,24 @@ pub(super) fn bind_made(
         return pass.working(reason, format!("VM {id} was created"), Wake::After(Duration::ZERO));
     }
     bind(pass, checked, detail, Origin::Created)
+}
+
+/// The creation failed and left a VM. A person decides: to accept it, or to have it deleted with the object.
+fn left_behind(mut pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decision<InstanceStatus> {
+    let view = pass.view;
+    if view.object.deleting || view.spec.instance_id == Some(id.get()) {
+        pass.edit(|ledger| ledger.intent = None);
+        return proceed(pass, checked);
+    }
+    if view.spec.suspend {
+        return pass.held("suspended by spec.suspend: no call is made");
+    }
+    let last = pass.last(OperationKind::Create).and_then(|last| last.message.clone());
+    let message = format!(
+        "the creation failed ({}) and left VM {id}; delete this object to remove it, or set spec.instanceId: {id} to accept it as it is",
+        last.as_deref().unwrap_or("no reason given")
+    );
+    pass.stalled(Reason::CreateFailed, message)
 }
 
 /// The record of an operation that ended well.

@@ -27,6 +27,8 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decis
         Followed::Wait(decision) => return decision,
         Followed::Over(pass) => pass,
     };
+    let mut pass = pass;
+    one_shot::mend_receipt(&mut pass);
     if let Some(wake) = at_rest(&pass, checked) {
         return pass.finish(Step::Nothing, wake);
     }
@@ -151,21 +153,6 @@ fn business(
     at: Duration,
 ) -> Decision<InstanceStatus> {
     let view = pass.view;
-    let create_failed = pass
-        .status
-        .last_operation
-        .as_ref()
-        .filter(|last| last.kind == OperationKind::Create && last.result == OperationResult::Failed)
-        .filter(|_| view.spec.instance_id != Some(detail.id.get()));
-    if let Some(last) = create_failed {
-        let message = format!(
-            "the creation failed ({}) and left VM {}; delete this object to remove it, or set spec.instanceId: {} to accept it as it is",
-            last.message.as_deref().unwrap_or("no reason given"),
-            detail.id,
-            detail.id
-        );
-        return pass.stalled(Reason::CreateFailed, message);
-    }
     let Some(ledger) = pass.ledger.clone() else { return ready(pass, detail) };
     let states = groups::evaluate(view.spec, checked, detail, &ledger);
     pass.compared = true;

@@ -164,6 +164,21 @@ pub(super) fn receipt(
     );
 }
 
+/// The request that the ledger knows as dealt with, and whose receipt is not in the status: the process died
+/// between the two writes, or the status was lost.
+pub(super) fn without_receipt(pass: &Pass<'_>) -> Option<Timestamp> {
+    let handled = *pass.ledger.as_ref()?.handled.get(&OneShot::Reset)?;
+    let receipt = pass.status.handled_requests.get(&OneShot::Reset);
+    receipt.is_none_or(|receipt| receipt.requested_at < handled).then_some(handled)
+}
+
+/// Gives a request that was dealt with its receipt, though how it ended is not known any more.
+pub(super) fn mend_receipt(pass: &mut Pass<'_>) {
+    let Some(requested) = without_receipt(pass) else { return };
+    let words = "it was dealt with, but the status that told how was lost; look at the VM";
+    receipt(pass, OneShot::Reset, requested, OperationResult::OutcomeUnknown, None, Some(words.to_owned()));
+}
+
 fn note(pass: &mut Pass<'_>, message: String) {
     pass.notes.push(Note { warning: false, reason: Reason::Resetting, message });
 }

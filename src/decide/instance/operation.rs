@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use super::groups;
 use super::intent::succeeded;
-use super::observe as ask;
 use super::pass::Pass;
 use super::validate::Checked;
+use super::{observe as ask, one_shot};
 use crate::crd::instance::ResizePolicy;
 use crate::crd::status::{LastOperation, Operation};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Note, Wake};
 use crate::decide::retry;
 use crate::model::{
-    ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OperationKind,
-    PowerState,
+    ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OneShot,
+    OperationKind, OperationResult, PowerState,
 };
 
 /// What following an operation came to.
@@ -82,15 +82,34 @@ pub(super) fn kind_of(group: Group, wish: Option<PowerState>) -> OperationKind {
 pub(super) fn follow<'a>(pass: Pass<'a>, checked: &Checked, id: InstanceId) -> Followed<'a> {
     let Some(operation) = pass.status.operation.clone() else { return Followed::Over(pass) };
     if operation.kind.must_not_run_twice() {
-        // Its intent is gone from the ledger, so it is dealt with; only the status lagged behind.
-        let mut pass = pass;
-        pass.status.operation = None;
-        return Followed::Over(pass);
+        return settle(pass, &operation);
     }
     match operation.action_id {
         Some(action) => follow_action(pass, checked, id, &operation, ActionId::new(action)),
         None => follow_unknown(pass, checked, id, &operation),
     }
+}
+
+/// The intent is gone from the ledger, so the call is dealt with; only the status lagged behind. What it has
+/// to tell is asked of the action.
+fn settle<'a>(mut pass: Pass<'a>, operation: &Operation) -> Followed<'a> {
+    let requested = one_shot::without_receipt(&pass).filter(|_| operation.kind == OperationKind::Reset);
+    if let (Some(requested), Some(action)) = (requested, operation.action_id.map(ActionId::new)) {
+        let (result, message) = match pass.view.cloud.action(action) {
+            None | Some(Observed::Unknown) => {
+                return Followed::Wait(ask(pass, Need::Action(action), "reading the reset's action"));
+            }
+            Some(Observed::Absent { .. }) => (OperationResult::OutcomeUnknown, None),
+            Some(Observed::Present { value, .. }) => match &value.status {
+                ActionStatus::Success => (OperationResult::Succeeded, None),
+                ActionStatus::Error => (OperationResult::Failed, value.message.clone()),
+                ActionStatus::InProgress | ActionStatus::Other(_) => (OperationResult::OutcomeUnknown, None),
+            },
+        };
+        one_shot::receipt(&mut pass, OneShot::Reset, requested, result, Some(action), message);
+    }
+    pass.status.operation = None;
+    Followed::Over(pass)
 }
 
 /// The answer was ambiguous: decided anew from a detail and a running-actions read, both requested a settle

@@ -266,8 +266,10 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
     let due =
         seen.max(pass.memory.running_seen.unwrap_or_default()).max(pass.memory.effect_end) + view.site.settle;
     if mark < due || running || !candidates.is_empty() || !view.cloud.missing_is_evidence {
-        let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
-        let wake = Wake::After(left.min(view.site.action_interval.max(view.site.settle / 4)));
+        let often = view.site.action_interval.max(view.site.settle / 4);
+        // Settled, and still not clear: what is missing is not time.
+        let left = if mark >= due { often } else { due.saturating_sub(view.now.mono) };
+        let wake = Wake::After(left.max(Duration::from_millis(10)).min(often));
         pass.keep_available();
         if refused && !view.object.deleting {
             let words =

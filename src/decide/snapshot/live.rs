@@ -34,8 +34,7 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
     let Some(operation) = pass.status.operation.clone() else { return Followed::Over(pass) };
     let wait = |decision| Followed::Wait(Box::new(decision));
     if operation.kind != OperationKind::RemoveSnapshot {
-        pass.status.operation = None;
-        return Followed::Over(pass);
+        return settle(pass, operation.kind, operation.action_id.map(ActionId::new));
     }
     let Some(action) = operation.action_id.map(ActionId::new) else {
         // Ambiguous: decided anew a settle time later.
@@ -113,6 +112,37 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
     }
 }
 
+/// The intent is gone from the ledger, so the call is dealt with; only the status lagged behind. What it has
+/// to tell is asked of the action.
+fn settle(mut pass: Pass<'_>, kind: OperationKind, action: Option<ActionId>) -> Followed<'_> {
+    let requested = without_receipt(&pass).filter(|_| kind == OperationKind::Recover);
+    if let (Some(requested), Some(action)) = (requested, action) {
+        let (result, message) = match pass.view.cloud.action(action) {
+            None | Some(Observed::Unknown) => {
+                let ask = pass.observe(Need::Action(action), "reading the recovery's action");
+                return Followed::Wait(Box::new(ask));
+            }
+            Some(Observed::Absent { .. }) => (OperationResult::OutcomeUnknown, None),
+            Some(Observed::Present { value, .. }) => match &value.status {
+                ActionStatus::Success => (OperationResult::Succeeded, None),
+                ActionStatus::Error => (OperationResult::Failed, value.message.clone()),
+                ActionStatus::InProgress | ActionStatus::Other(_) => (OperationResult::OutcomeUnknown, None),
+            },
+        };
+        pass.receipt(requested, result, Some(action), message);
+    }
+    pass.status.operation = None;
+    Followed::Over(pass)
+}
+
+/// The recovery that the ledger knows as dealt with, and whose receipt is not in the status: the process died
+/// between the two writes, or the status was lost.
+fn without_receipt(pass: &Pass<'_>) -> Option<jiff::Timestamp> {
+    let handled = *pass.ledger.as_ref()?.handled.get(&OneShot::Recover)?;
+    let receipt = pass.status.handled_requests.get(&OneShot::Recover);
+    receipt.is_none_or(|receipt| receipt.requested_at < handled).then_some(handled)
+}
+
 /// Keeps the status true, and recovers on request.
 pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let view = pass.view;
@@ -123,6 +153,10 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     else {
         return super::take::decide(pass);
     };
+    if let Some(requested) = without_receipt(&pass) {
+        let words = "it was dealt with, but the status that told how was lost; look at the VM";
+        pass.receipt(requested, OperationResult::OutcomeUnknown, None, Some(words.to_owned()));
+    }
     let now = view.now.wall;
     let was_expired = crate::crd::condition::find(&view.status.conditions, crate::crd::ConditionType::Ready)
         .is_some_and(|ready| ready.reason == Reason::Expired.as_str());
@@ -315,6 +349,13 @@ fn present(
             view.site.observe_interval,
         );
     };
+    if !view.service_allowed {
+        let words = format!(
+            "the recovery waits: namespace {} may not use service {}; ask for it in --allow-services",
+            view.object.key.namespace, instance.service
+        );
+        return wait(pass, words, view.site.observe_interval);
+    }
     if let Some(why) = &instance.refuses {
         return wait(pass, format!("the recovery waits: {why}"), view.site.observe_interval);
     }

@@ -44,6 +44,13 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         };
     };
     pass.memory.missing_seen = None;
+    if !view.service_allowed {
+        let message = format!(
+            "spec.instanceRef: namespace {} may not use service {} of ITCareInstance {name}; ask for it in --allow-services",
+            view.object.key.namespace, instance.service
+        );
+        return pass.stalled(Reason::ServiceNotAllowed, message);
+    }
     if let Some(why) = &instance.refuses {
         let message = format!("spec.instanceRef: no snapshot of ITCareInstance {name} is taken: {why}");
         return pass.working(Reason::WaitingForInstance, message, Wake::After(view.site.observe_interval));

@@ -61,7 +61,8 @@ impl World {
     }
 
     fn fault(&mut self) -> bool {
-        !self.faults.is_used_up() && self.faults.one_in(5)
+        // They stop when the list is used up, and after six hours at the latest.
+        self.now < seconds(6 * 3600) && !self.faults.is_used_up() && self.faults.one_in(5)
     }
 
     /// The shared list; whether our part of it changed.

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Delay(Duration),
     /// Never answered, without effect.
     Hang,
+    /// Never answered; the request took effect.
+    HangAfter,
 }
 
 /// One planned failure: it hits the first `times` requests that match, once by default.
@@ -27,6 +29,7 @@ pub struct Fault {
     pub(super) kind: Kind,
     pub(super) left: u32,
     skip: u32,
+    writes: bool,
     verb: Option<Verb>,
     resource: Option<String>,
     subresource: Option<String>,
@@ -40,6 +43,7 @@ impl Fault {
             kind,
             left: 1,
             skip: 0,
+            writes: false,
             verb: None,
             resource: None,
             subresource: None,
@@ -78,9 +82,20 @@ impl Fault {
         Self::new(Kind::Hang)
     }
 
+    /// Never answers; the request took effect.
+    pub fn hang_after_effect() -> Self {
+        Self::new(Kind::HangAfter)
+    }
+
     /// Only this verb.
     pub fn verb(mut self, verb: Verb) -> Self {
         self.verb = Some(verb);
+        self
+    }
+
+    /// Only requests that are meant to change something.
+    pub fn writes(mut self) -> Self {
+        self.writes = true;
         self
     }
 
@@ -130,6 +145,7 @@ impl Fault {
         let is =
             |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
         let matches = self.left > 0
+            && (!self.writes || verb.is_write())
             && self.verb.is_none_or(|wanted| wanted == verb)
             && is(&self.resource, &target.resource)
             && is(&self.subresource, &target.subresource)

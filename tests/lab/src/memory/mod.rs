@@ -69,7 +69,7 @@ pub struct Recorded {
 impl Recorded {
     /// Whether it was meant to change something.
     pub fn is_write(&self) -> bool {
-        !matches!(self.verb, Verb::Get | Verb::List | Verb::Watch)
+        self.verb.is_write()
     }
 }
 
@@ -185,6 +185,11 @@ impl MemoryApi {
     /// Plans a failure. Of several that match, the first injected is used up first.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.push(fault);
+    }
+
+    /// Whether every injected fault has hit as often as it was to.
+    pub fn faults_are_spent(&self) -> bool {
+        self.state().faults.is_empty()
     }
 
     /// Forgets planned failures; requests that hang already go on hanging.

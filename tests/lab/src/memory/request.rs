@@ -23,6 +23,16 @@ pub enum Verb {
     DeleteCollection,
 }
 
+impl Verb {
+    /// Whether it is meant to change something.
+    pub fn is_write(self) -> bool {
+        match self {
+            Self::Get | Self::List | Self::Watch => false,
+            Self::Create | Self::Update | Self::Patch | Self::Delete | Self::DeleteCollection => true,
+        }
+    }
+}
+
 /// Address of a request: a collection when `name` is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Target {

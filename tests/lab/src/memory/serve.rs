@@ -96,6 +96,10 @@ impl MemoryApi {
                 )));
             }
             Some(Kind::Hang) => std::future::pending().await,
+            Some(Kind::HangAfter) => {
+                let _ = self.answer(&call);
+                std::future::pending().await
+            }
             Some(Kind::Delay(time)) => tokio::time::sleep(time).await,
             Some(Kind::LoseReply) => {
                 let _ = self.answer(&call);

@@ -1,0 +1,13 @@
+//! Never twice, never lost, never stuck: every fault on every boundary of every workload, run by the real
+//! controllers under paused time and compared with the run in which nothing goes wrong.
+//!
+//! `../README.md` tells how a plan is named and how to run a single one.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod oracle;
+mod plan;
+mod rest;
+mod workload;

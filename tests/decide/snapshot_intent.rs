@@ -214,6 +214,9 @@ fn a_snapshot_made_by_somebody_else_is_never_ours() {
     case.fills(Slot { created_at: Some(wall_at(-100)), ..foreign_slot() });
     let decision = case.next();
     assert_eq!(saved(&decision).snapshot, None, "recovered or removed, it would be somebody else's");
+    // Without any description it is still known who made it.
+    case.fills(Slot { created_at: Some(wall_at(-100)), description: None, ..foreign_slot() });
+    assert_eq!(saved(&case.next()).snapshot, None, "made by alice");
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod crash;
 mod oracle;
 mod plan;
 mod rest;
+mod stable;
 mod workload;

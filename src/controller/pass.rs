@@ -226,12 +226,18 @@ async fn conclude<K: Subject>(
     gathered: &Gathered<K>,
     decision: Decision<K::Status>,
 ) -> Result<Wake, kube::Error> {
-    K::objects(context).remember(key, &gathered.object.uid, decision.memory.clone());
+    let remember = |unsaid| {
+        let mut memory = decision.memory.clone();
+        memory.unsaid = unsaid;
+        K::objects(context).remember(key, &gathered.object.uid, memory);
+    };
+    remember(true);
     let gone = matches!(decision.step, Step::RemoveFinalizer) && gathered.object.deleting;
     if gone {
         K::objects(context).forget(key);
     } else {
         record::status(context, gathered, &decision.status).await?;
+        remember(false);
     }
     record::tell(context, gathered, &decision).await;
     Ok(decision.wake)

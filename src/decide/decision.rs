@@ -9,8 +9,8 @@ use crate::crd::Reason;
 use crate::crd::instance::ITCareInstanceSpec;
 use crate::crd::status::LastOperation;
 use crate::model::{
-    Action, ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, OperationKind, OperationResult,
-    ServiceId, Size, SnapshotId,
+    Action, ActionId, AttemptId, Failure, FailureClass, HostName, InstanceId, Ledger, OperationKind,
+    OperationResult, ServiceId, Size, SnapshotId,
 };
 
 /// What follows from a view.
@@ -282,13 +282,35 @@ pub struct Memory {
     /// Per kind, the last operation that was refused or failed: the status has room for one, and two groups
     /// that are both refused must not lift each other's hold.
     pub trouble: BTreeMap<OperationKind, LastOperation>,
+    /// The status of the last decision was not written: what it found must be found again.
+    pub unsaid: bool,
     /// Failures in a row that were not executed.
     pub failures: u32,
     /// When the first of them was.
     pub failing_since: Option<Duration>,
+    /// Whether these were of the kind that passes by itself.
+    pub failing_passes: Option<bool>,
 }
 
 impl Memory {
+    /// A read failed once more. For how long reads have been failing so: a refused credential after an hour of
+    /// time-outs is a first one.
+    pub fn failing(&mut self, class: FailureClass, now: Duration) -> Duration {
+        let passes = class.passes();
+        if self.failing_passes.replace(passes).is_some_and(|before| before != passes) {
+            self.failing_since = None;
+        }
+        self.failures = self.failures.saturating_add(1);
+        now.saturating_sub(*self.failing_since.get_or_insert(now))
+    }
+
+    /// A pass worked: the next failure is a first one.
+    pub fn has_no_failure(&mut self) {
+        self.failures = 0;
+        self.failing_since = None;
+        self.failing_passes = None;
+    }
+
     /// When the end of that action was first seen.
     pub fn first_end(&mut self, action: ActionId, now: Duration) -> Duration {
         match self.success_seen {

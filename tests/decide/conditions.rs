@@ -230,3 +230,13 @@ fn every_stalled_message_names_the_thing_and_the_cure() {
     assert!(count >= 10, "only {count} were stalled");
     assert!(without.is_empty(), "{without:#?}");
 }
+
+#[test]
+fn a_refused_credential_after_a_long_outage_is_a_first_one() {
+    let mut case = Case::managed();
+    case.edits(|spec| spec.power_state = Some(PowerState::Stopped));
+    case.cloud.detail = Observed::Unknown;
+    case.memory.failing(FailureClass::Transient, NOW - seconds(600));
+    case.failed(Need::Detail(VM), FailureClass::Forbidden, Some(403));
+    assert_eq!(case.says(), "Working ProgressingWithRetry");
+}

@@ -4,6 +4,7 @@
 //! printed columns, and that all parts work together in real time. Whatever is a matter of order and of faults
 //! is in `reconcile`, under paused time.
 
+#[expect(dead_code, reason = "the benches use the rest")]
 mod bench;
 mod cost;
 mod failover;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use itcare_lab::memory;
 use itcare_sim::{Fault, FaultKind, Match, Operation, Outcome};
 use serde_json::json;
 
@@ -234,4 +235,21 @@ async fn any_fault_on_an_update_ends_with_the_update_made() {
             world.audit();
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_routine_look_found_is_not_lost_with_the_write_that_would_have_told() {
+    let world = World::new();
+    let _operator = world.start();
+    let monitoring = json!({"enabled": true, "alerting": true});
+    world.apply(manifest::with("web", json!({"driftPolicy": "Report", "monitoring": monitoring})));
+    world.until("web", "ready", |seen| seen.is_ready()).await;
+    let id = world.instance("web").id();
+    world.quiet().await;
+    // The list does not show it; the look every six hours does.
+    world.sim.edit(id, |vm| vm.alerting = false);
+    world.api.inject(memory::Fault::refuse(500).resource("itcareinstances").subresource("status"));
+    world.pass(Duration::from_secs(6 * 3600 + 300)).await;
+    assert!(world.api.faults_are_spent(), "the write was to fail");
+    assert!(world.instance("web").has("Drifted", "True"), "{:?}", world.instance("web"));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::groups;
-use super::look::refused_words;
+use super::look::{in_service, refused_words};
 use super::operation::Followed;
 use super::pass::Pass;
 use super::validate::Checked;
@@ -224,6 +224,19 @@ fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
         Hold::Refused(left, message) => {
             let (reason, text) = refused_words(checked, OperationKind::Create, &message);
             return pass.stalled_until(reason, text, Wake::After(left));
+        }
+    }
+    if view.spec.adoption_policy == AdoptionPolicy::ByName {
+        // The user says that it may exist, so one list is not enough: it is asked for by its name, too.
+        let Some(look) = view.cloud.look.as_ref().filter(|look| look.at >= view.pass) else {
+            return ask(pass, Need::Look(checked.name.clone()), "asking for the VM by its name");
+        };
+        if let Some(found) = in_service(look, checked).into_iter().find(Listed::is_live) {
+            let message = format!(
+                "VM {} is found by its name, but the list of service {} does not show it yet; waiting until both agree",
+                found.id, checked.service
+            );
+            return pass.working(Reason::Adopting, message, Wake::After(view.site.observe_interval));
         }
     }
     let mut ledger = pass.ledger.clone().unwrap_or_else(|| new_ledger(view));

@@ -66,7 +66,10 @@ fn at_rest(pass: &Pass<'_>, checked: &Checked) -> Option<Wake> {
     // pass has not been compared with anything yet.
     let detail_is_current =
         view.cloud.detail.at().is_none_or(|at| at >= pass.memory.effect_end && at < view.pass);
-    let rests = is_quiet(pass, checked) && detail_is_current && view.now.mono < view.detail_due;
+    let rests = is_quiet(pass, checked)
+        && detail_is_current
+        && !pass.memory.unsaid
+        && view.now.mono < view.detail_due;
     rests.then(|| Wake::After(view.detail_due.saturating_sub(view.now.mono)))
 }
 

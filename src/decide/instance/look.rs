@@ -115,7 +115,8 @@ pub(super) fn look(
     }
 }
 
-fn in_service(look: &Look, checked: &Checked) -> Vec<Listed> {
+/// The VMs of the spec's name and service.
+pub(super) fn in_service(look: &Look, checked: &Checked) -> Vec<Listed> {
     look.instances
         .iter()
         .filter(|item| {

@@ -130,21 +130,17 @@ impl<'a> Pass<'a> {
     /// is as good as it was a minute ago.
     pub fn observe_quietly(mut self, need: Need, doing: &str) -> Decision<InstanceStatus> {
         let Some(failure) = self.view.cloud.failure(&need) else { return self.observe(need, doing) };
-        let now = self.view.now.mono;
-        let since = now.saturating_sub(*self.memory.failing_since.get_or_insert(now));
+        let since = self.memory.failing(failure.class, self.view.now.mono);
+        let (verdict, wait) = retry::blocked(failure, self.memory.failures, since, doing);
         if since >= retry::QUIET || !failure.class.passes() {
-            return self.blocked(failure, doing);
+            self.verdict = Some(verdict);
         }
-        self.memory.failures = self.memory.failures.saturating_add(1);
-        let (_, wait) = retry::blocked(failure, self.memory.failures, since, doing);
         self.end(Step::Nothing, Wake::After(wait))
     }
 
     /// A failure that executed nothing.
     pub fn blocked(mut self, failure: &Failure, doing: &str) -> Decision<InstanceStatus> {
-        self.memory.failures = self.memory.failures.saturating_add(1);
-        let now = self.view.now.mono;
-        let since = now.saturating_sub(*self.memory.failing_since.get_or_insert(now));
+        let since = self.memory.failing(failure.class, self.view.now.mono);
         let (verdict, wait) = retry::blocked(failure, self.memory.failures, since, doing);
         self.verdict = Some(verdict);
         self.end(Step::Nothing, Wake::After(wait))
@@ -156,15 +152,9 @@ impl<'a> Pass<'a> {
         message: impl Into<String>,
         wake: Wake,
     ) -> Decision<InstanceStatus> {
-        self.has_no_failure();
+        self.memory.has_no_failure();
         self.verdict = Some(Verdict::Ready(reason, message.into()));
         self.end(Step::Nothing, wake)
-    }
-
-    /// Whatever failed before works again: the next failure is a first one.
-    fn has_no_failure(&mut self) {
-        self.memory.failures = 0;
-        self.memory.failing_since = None;
     }
 
     pub fn working(
@@ -173,7 +163,7 @@ impl<'a> Pass<'a> {
         message: impl Into<String>,
         wake: Wake,
     ) -> Decision<InstanceStatus> {
-        self.has_no_failure();
+        self.memory.has_no_failure();
         self.set_working(reason, message);
         self.end(Step::Nothing, wake)
     }
@@ -193,13 +183,13 @@ impl<'a> Pass<'a> {
         message: impl Into<String>,
         wake: Wake,
     ) -> Decision<InstanceStatus> {
-        self.has_no_failure();
+        self.memory.has_no_failure();
         self.verdict = Some(Verdict::Stalled(reason, message.into()));
         self.end(Step::Nothing, wake)
     }
 
     pub fn held(mut self, message: impl Into<String>) -> Decision<InstanceStatus> {
-        self.has_no_failure();
+        self.memory.has_no_failure();
         self.verdict = Some(Verdict::Held(message.into()));
         self.end(Step::Nothing, Wake::OnChange)
     }

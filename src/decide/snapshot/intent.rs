@@ -7,7 +7,7 @@ use super::proceed;
 use crate::crd::instance::DeletionPolicy;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Decision, Need, Note, Wake};
-use crate::decide::evidence;
+use crate::decide::{Site, evidence};
 use crate::model::{
     Action, ActionId, ActionStatus, InstanceId, Intent, Observed, OperationKind, OperationResult, Slot, time,
 };
@@ -102,7 +102,7 @@ fn succeeded(
     }
     match pass.slot_since(mark) {
         Observed::Unknown => pass.observe(Need::Slot(vm), "reading the new snapshot"),
-        Observed::Present { value: slot, .. } if is_ours(slot, intent, true) => {
+        Observed::Present { value: slot, .. } if is_ours(slot, intent, pass.view.site, true) => {
             bind(pass, slot, Some(action))
         }
         Observed::Present { .. } | Observed::Absent { .. } => unseen(pass, action),
@@ -129,9 +129,9 @@ fn unseen(mut pass: Pass<'_>, action: ActionId) -> Decision<SnapshotStatus> {
     pass.stalled_until(Reason::SnapshotMissing, message, Wake::After(view.site.observe_interval))
 }
 
-/// Ours: by the mark. Where ITCare shows no description at all, only if it was made after the call, with our
-/// action done; a description of somebody else's is somebody else's.
-fn is_ours(slot: &Slot, intent: &Intent, done: bool) -> bool {
+/// Ours: by the mark. Where ITCare shows no description at all, only if it was made after the call, by nobody
+/// else, with our action done; a description of somebody else's is somebody else's.
+fn is_ours(slot: &Slot, intent: &Intent, site: &Site, done: bool) -> bool {
     match (slot.attempt(), &slot.description) {
         (Some(attempt), _) => attempt == intent.attempt,
         (None, Some(text)) if !text.trim().is_empty() => false,
@@ -140,7 +140,9 @@ fn is_ours(slot: &Slot, intent: &Intent, done: bool) -> bool {
                 .created_at
                 .zip(intent.fence.date)
                 .is_some_and(|(made, fence)| made >= time::before(fence, Duration::from_secs(1)));
-            done && after
+            let somebody_else =
+                slot.created_by.as_ref().zip(site.submitter.as_ref()).is_some_and(|(by, us)| by != us);
+            done && after && !somebody_else
         }
     }
 }
@@ -230,7 +232,7 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
         pass.memory.running_seen = Some(look.at);
     }
     if intent.kind == OperationKind::TakeSnapshot
-        && let Some(slot) = slot.filter(|slot| is_ours(slot, intent, false))
+        && let Some(slot) = slot.filter(|slot| is_ours(slot, intent, view.site, false))
         && !running
     {
         return bind(pass, slot, candidates.first().map(|action| action.id));

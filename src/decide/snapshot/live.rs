@@ -170,7 +170,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         || pass.look_requested()
         || view.now.mono >= view.slot_due
         || recover.is_some();
-    if !due && is_settled(&pass) {
+    if !due && is_settled(&pass) && !pass.memory.unsaid {
         let wake = until_next(&pass, expires);
         return pass.finish(Step::Nothing, wake);
     }
@@ -233,7 +233,9 @@ fn is_settled(pass: &Pass<'_>) -> bool {
 
 fn until_next(pass: &Pass<'_>, expires: Option<jiff::Timestamp>) -> Wake {
     let view = pass.view;
-    let due = view.slot_due.saturating_sub(view.now.mono);
+    // The slot was just read where it was due.
+    let due = view.slot_due.checked_sub(view.now.mono).filter(|due| !due.is_zero());
+    let due = due.unwrap_or(view.site.detail_interval);
     let end = expires.map_or(due, |end| time::since(end, view.now.wall) + Duration::from_millis(100));
     Wake::After(due.min(end).max(Duration::from_millis(10)))
 }
@@ -276,7 +278,7 @@ fn available(
     let Wake::After(rest) = until_next(&pass, expires) else {
         return pass.ready(Reason::Available, message, Wake::OnChange);
     };
-    let mut wake = if rest.is_zero() { pass.view.site.detail_interval } else { rest };
+    let mut wake = rest;
     if let Some((words, wait)) = extra {
         message = format!("{message}; {words}");
         wake = wake.min(wait);

@@ -141,9 +141,7 @@ impl<'a> Pass<'a> {
     }
 
     pub fn blocked(mut self, failure: &Failure, doing: &str) -> Decision<SnapshotStatus> {
-        self.memory.failures = self.memory.failures.saturating_add(1);
-        let now = self.view.now.mono;
-        let since = now.saturating_sub(*self.memory.failing_since.get_or_insert(now));
+        let since = self.memory.failing(failure.class, self.view.now.mono);
         let (verdict, wait) = retry::blocked(failure, self.memory.failures, since, doing);
         self.verdict = Some(verdict);
         self.keep_available();
@@ -170,7 +168,7 @@ impl<'a> Pass<'a> {
         message: impl Into<String>,
         wake: Wake,
     ) -> Decision<SnapshotStatus> {
-        self.has_no_failure();
+        self.memory.has_no_failure();
         self.verdict = Some(Verdict::Ready(reason, message.into()));
         self.end(Step::Nothing, wake)
     }
@@ -179,19 +177,13 @@ impl<'a> Pass<'a> {
         self.verdict = Some(Verdict::Working { reason, message: message.into(), known: true });
     }
 
-    /// Whatever failed before works again: the next failure is a first one.
-    fn has_no_failure(&mut self) {
-        self.memory.failures = 0;
-        self.memory.failing_since = None;
-    }
-
     pub fn working(
         mut self,
         reason: Reason,
         message: impl Into<String>,
         wake: Wake,
     ) -> Decision<SnapshotStatus> {
-        self.has_no_failure();
+        self.memory.has_no_failure();
         self.set_working(reason, message);
         self.end(Step::Nothing, wake)
     }
@@ -206,13 +198,13 @@ impl<'a> Pass<'a> {
         message: impl Into<String>,
         wake: Wake,
     ) -> Decision<SnapshotStatus> {
-        self.has_no_failure();
+        self.memory.has_no_failure();
         self.verdict = Some(Verdict::Stalled(reason, message.into()));
         self.end(Step::Nothing, wake)
     }
 
     pub fn held(mut self, message: impl Into<String>) -> Decision<SnapshotStatus> {
-        self.has_no_failure();
+        self.memory.has_no_failure();
         self.verdict = Some(Verdict::Held(message.into()));
         self.keep_available();
         self.end(Step::Nothing, Wake::OnChange)

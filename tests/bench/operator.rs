@@ -23,8 +23,18 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    reaction().await;
-    memory().await;
+    // `cargo bench -- memory` measures that alone.
+    let wanted = |name: &str| {
+        let names: Vec<String> =
+            std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+        names.is_empty() || names.iter().any(|wanted| wanted == name)
+    };
+    if wanted("reaction") {
+        reaction().await;
+    }
+    if wanted("memory") {
+        memory().await;
+    }
 }
 
 /// From the moment a changed spec is sent to the API server until the first request of the operator reaches
@@ -59,12 +69,7 @@ async fn reaction() {
 /// What the operator holds in memory once all its instances are settled.
 async fn memory() {
     let bench = Bench::with_actions_of("memory", Duration::from_millis(50)).await;
-    let operator = bench.operator(&[
-        "--observe-interval=60s",
-        "--action-interval=2s",
-        "--itcare-rate=1000",
-        "--itcare-timeout=30s",
-    ]);
+    let operator = bench.operator(&["--observe-interval=60s", "--action-interval=2s", "--itcare-rate=1000"]);
     operator.ready().await;
     let before = resident(&operator);
     let begun = Instant::now();

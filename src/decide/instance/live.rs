@@ -23,11 +23,10 @@ use crate::model::{
 
 /// Keeps the VM as the spec asks.
 pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decision<InstanceStatus> {
-    let pass = match operation::follow(pass, checked, id) {
+    let mut pass = match operation::follow(pass, checked, id) {
         Followed::Wait(decision) => return decision,
         Followed::Over(pass) => pass,
     };
-    let mut pass = pass;
     one_shot::mend_receipt(&mut pass);
     if let Some(wake) = at_rest(&pass, checked) {
         return pass.finish(Step::Nothing, wake);
@@ -49,7 +48,6 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decis
             if let Some(need) = missing_parts(&pass, detail) {
                 return ask(pass, need, "reading the VM");
             }
-            let mut pass = pass;
             pass.record(detail);
             pass.memory.missing_seen = None;
             let account = pass.view.site.account.clone();

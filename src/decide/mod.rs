@@ -24,6 +24,7 @@ pub mod conditions;
 pub mod decision;
 pub mod evidence;
 pub mod instance;
+mod request;
 pub mod retry;
 pub mod snapshot;
 

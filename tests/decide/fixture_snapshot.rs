@@ -18,7 +18,8 @@ use crate::fixture::{
     NAME, NOW, PASS, SERVICE, US, VM, attempt, detail, failure, intent, last_operation, operation, seconds,
     site, snapshot_id, time, wall, wall_at,
 };
-use crate::table::{stands, step_says};
+pub use crate::table::saved;
+use crate::table::{play, stands, step_says};
 
 pub fn spec() -> ITCareSnapshotSpec {
     serde_json::from_value(serde_json::json!({
@@ -314,17 +315,8 @@ pub fn message(decision: &Decision<SnapshotStatus>) -> String {
     ready.map(|ready| ready.message.clone()).unwrap_or_default()
 }
 
-/// The ledger that a decision saves.
-pub fn saved(decision: &Decision<SnapshotStatus>) -> Ledger {
-    match &decision.step {
-        Step::SaveLedger { ledger, .. } => (**ledger).clone(),
-        Step::Guarded(guarded) => (*guarded.ledger).clone(),
-        other => panic!("no ledger is saved: {other:?}"),
-    }
-}
-
-/// A row of a table: a sentence, what is different, what follows.
-pub type Row = (&'static str, fn(&mut SnapshotCase), &'static str);
+/// A row of a table of snapshots.
+pub type Row = crate::table::Row<SnapshotCase>;
 
 /// Runs a table; all rows that fail are told together.
 #[track_caller]
@@ -340,21 +332,12 @@ pub fn table_once_saved(base: impl Fn() -> SnapshotCase, rows: &[Row]) {
 
 #[track_caller]
 fn run(base: impl Fn() -> SnapshotCase, rows: &[Row], saving: bool) {
-    let failed: Vec<String> = rows
-        .iter()
-        .filter_map(|(sentence, change, expected)| {
-            let mut case = base();
-            change(&mut case);
-            let mut decision = case.next();
-            if saving && matches!(decision.step, Step::SaveLedger { .. }) {
-                case.write(&decision);
-                decision = case.next();
-            }
-            let said = says(&decision);
-            (said != *expected).then(|| {
-                format!("{sentence}:\n  expected {expected:?}\n  got {said:?} ({})", message(&decision))
-            })
-        })
-        .collect();
-    assert!(failed.is_empty(), "{} of {} rows:\n{}", failed.len(), rows.len(), failed.join("\n"));
+    play(base, rows, |case| {
+        let mut decision = case.next();
+        if saving && matches!(decision.step, Step::SaveLedger { .. }) {
+            case.write(&decision);
+            decision = case.next();
+        }
+        (says(&decision), message(&decision))
+    });
 }

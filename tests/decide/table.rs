@@ -68,7 +68,7 @@ pub fn drifted(decision: &Decision<InstanceStatus>) -> Option<Reason> {
 }
 
 /// The ledger that a decision saves.
-pub fn saved(decision: &Decision<InstanceStatus>) -> Ledger {
+pub fn saved<S>(decision: &Decision<S>) -> Ledger {
     match &decision.step {
         Step::SaveLedger { ledger, .. } => (**ledger).clone(),
         Step::Guarded(guarded) => (*guarded.ledger).clone(),
@@ -77,7 +77,7 @@ pub fn saved(decision: &Decision<InstanceStatus>) -> Ledger {
 }
 
 /// A row of a table: a sentence, what is different, what follows.
-pub type Row = (&'static str, fn(&mut Case), &'static str);
+pub type Row<C = Case> = (&'static str, fn(&mut C), &'static str);
 
 /// Runs a table; all rows that fail are told together.
 #[track_caller]
@@ -93,20 +93,27 @@ pub fn table_once_saved(base: impl Fn() -> Case, rows: &[Row]) {
 
 #[track_caller]
 fn run(base: impl Fn() -> Case, rows: &[Row], saving: bool) {
+    play(base, rows, |case| {
+        let mut decision = case.next();
+        if saving && matches!(decision.step, Step::SaveLedger { .. }) {
+            case.write(&decision);
+            decision = case.next();
+        }
+        (says(&decision), message(&decision))
+    });
+}
+
+/// Runs rows of any kind: what is said, and the message with it, come from `decide`.
+#[track_caller]
+pub fn play<C>(base: impl Fn() -> C, rows: &[Row<C>], decide: impl Fn(&mut C) -> (String, String)) {
     let failed: Vec<String> = rows
         .iter()
         .filter_map(|(sentence, change, expected)| {
             let mut case = base();
             change(&mut case);
-            let mut decision = case.next();
-            if saving && matches!(decision.step, Step::SaveLedger { .. }) {
-                case.write(&decision);
-                decision = case.next();
-            }
-            let said = says(&decision);
-            (said != *expected).then(|| {
-                format!("{sentence}:\n  expected {expected:?}\n  got {said:?} ({})", message(&decision))
-            })
+            let (said, message) = decide(&mut case);
+            (said != *expected)
+                .then(|| format!("{sentence}:\n  expected {expected:?}\n  got {said:?} ({message})"))
         })
         .collect();
     assert!(failed.is_empty(), "{} of {} rows:\n{}", failed.len(), rows.len(), failed.join("\n"));

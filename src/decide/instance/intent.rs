@@ -14,8 +14,8 @@ use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Wake};
 use crate::decide::{evidence, retry};
 use crate::model::{
-    ActionId, ActionStatus, InstanceId, InstanceState, Intent, Ledger, Listed, Observed, OneShot,
-    OperationKind, OperationResult, Origin, time,
+    ActionId, ActionStatus, InstanceId, InstanceState, Intent, Ledger, Listed, Observed, OperationKind,
+    OperationResult, Origin, time,
 };
 
 /// How often what a person must sort out is looked at.
@@ -416,7 +416,7 @@ pub(super) fn end_one_shot(
         pass.memory.effect_end = pass.memory.effect_end.max(pass.view.pass);
     }
     if let Some(requested) = intent.request {
-        one_shot::receipt(&mut pass, OneShot::Reset, requested, result, action, message.clone());
+        one_shot::receipt(&mut pass, requested, result, action, message.clone());
     }
     let ended = LastOperation {
         kind: intent.kind,

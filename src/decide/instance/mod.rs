@@ -21,7 +21,6 @@ mod validate;
 mod view;
 
 pub use groups::hashes;
-pub(crate) use one_shot::not_after;
 pub use outcome::after;
 pub use validate::{Invalid, validate};
 pub(super) use view::{Admission, admit_ledger};

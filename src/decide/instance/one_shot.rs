@@ -8,20 +8,11 @@ use super::pass::Pass;
 use super::validate::Checked;
 use crate::crd::Reason;
 use crate::crd::instance::ResetRequest;
-use crate::crd::status::{Receipt, bounded};
+use crate::crd::status::Receipt;
 use crate::decide::decision::{Guarded, GuardedCall, Need, Note, Step};
-use crate::decide::evidence;
+use crate::decide::request;
 use crate::decide::retry::Hold;
 use crate::model::{ActionId, Detail, InstanceState, OneShot, OperationKind, OperationResult, time};
-
-/// A request further ahead than this waits: clocks differ by less.
-const AHEAD: Duration = Duration::from_secs(300);
-
-/// How long before the request an action may have been sent that serves it.
-const BEFORE: Duration = Duration::from_secs(600);
-
-/// Without `notAfter`.
-const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
 /// What a reset request comes to.
 pub(super) enum Reset {
@@ -36,39 +27,33 @@ pub(super) enum Reset {
 /// The request that was not dealt with yet, if there is one.
 pub(super) fn pending<'a>(pass: &Pass<'a>) -> Option<&'a ResetRequest> {
     let request = pass.view.spec.reset.as_ref()?;
-    let handled = pass.ledger.as_ref().and_then(|ledger| ledger.handled.get(&OneShot::Reset).copied());
-    let newer = request.requested_at > pass.view.object.created
-        && handled.is_none_or(|handled| request.requested_at > handled);
+    let newer =
+        request::is_new(OneShot::Reset, request.requested_at, pass.view.object.created, pass.ledger.as_ref());
     newer.then_some(request)
-}
-
-/// The end of a request's life.
-pub(crate) fn not_after(requested_at: Timestamp, not_after: Option<Timestamp>) -> Timestamp {
-    not_after.unwrap_or_else(|| time::after(requested_at, DEFAULT_LIFE))
 }
 
 /// Decides about `spec.reset`. A receipt is put into ledger and status here; the caller goes on.
 pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at: Duration) -> Reset {
     let view = pass.view;
-    let Some(request) = pending(pass) else { return Reset::None };
-    let requested = request.requested_at;
+    let Some(asked) = pending(pass) else { return Reset::None };
+    let requested = asked.requested_at;
     let now = view.now.wall;
-    if requested > time::after(now, AHEAD) {
+    if let Some(wait) = request::too_early(requested, now) {
         note(
             pass,
             format!(
                 "spec.reset.requestedAt {requested} lies more than five minutes ahead; it is carried out then"
             ),
         );
-        return Reset::Wait(time::since(requested, now).saturating_sub(AHEAD).max(Duration::from_secs(1)));
+        return Reset::Wait(wait);
     }
-    let end = not_after(requested, request.not_after);
+    let end = request::not_after(requested, asked.not_after);
     if now > end {
         let refused = pass
             .last(OperationKind::Reset)
             .is_some_and(|last| last.result == OperationResult::Refused && last.finished_at >= requested);
         let result = if refused { OperationResult::Refused } else { OperationResult::Expired };
-        receipt(pass, OneShot::Reset, requested, result, None, Some(format!("not carried out before {end}")));
+        receipt(pass, requested, result, None, Some(format!("not carried out before {end}")));
         note(
             pass,
             format!(
@@ -97,31 +82,18 @@ pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at:
     let Some(look) = view.cloud.look.as_ref().filter(|look| look.at >= at.max(view.pass)) else {
         return Reset::Act(Step::Observe(Need::Look(checked.name.clone())), String::new());
     };
-    let since = time::before(requested, BEFORE);
+    let since = request::served_since(requested);
     let recorded = recorded_actions(pass);
-    let done = look.actions.iter().find(|action| {
-        action.resource_name.as_deref().is_some_and(|name| checked.name.matches(name))
-            && action.submitted_at.is_none_or(|at| at >= since)
-            && evidence::maybe_by_us(action, view.site)
-            && evidence::maybe_kind(action, OperationKind::Reset, view.site)
-            && !recorded.contains(&action.id.get())
-    });
+    let done = request::served(look, &checked.name, OperationKind::Reset, since, &recorded, view.site);
     if let Some(action) = done {
         let id = action.id;
         let words = format!("action {id} may already be this reset; it is not sent");
-        receipt(
-            pass,
-            OneShot::Reset,
-            requested,
-            OperationResult::OutcomeUnknown,
-            Some(id),
-            Some(words.clone()),
-        );
+        receipt(pass, requested, OperationResult::OutcomeUnknown, Some(id), Some(words.clone()));
         note(pass, format!("reset requested at {requested}: {words}; ask anew with a later requestedAt"));
         return Reset::None;
     }
     let Some(ledger) = pass.ledger.clone() else { return Reset::None };
-    let call = GuardedCall::Reset { id: detail.id, comment: request.comment.clone() };
+    let call = GuardedCall::Reset { id: detail.id, comment: asked.comment.clone() };
     let guarded = Guarded { ledger: Box::new(ledger), request: Some(requested), not_after: Some(end), call };
     Reset::Act(Step::Guarded(guarded), format!("resetting {} as requested at {requested}", checked.name))
 }
@@ -141,42 +113,29 @@ fn recorded_actions(pass: &Pass<'_>) -> Vec<i64> {
 /// Puts the receipt into ledger and status.
 pub(super) fn receipt(
     pass: &mut Pass<'_>,
-    request: OneShot,
     requested_at: Timestamp,
     result: OperationResult,
     action: Option<ActionId>,
     message: Option<String>,
 ) {
     pass.edit(|ledger| {
-        ledger.handled.insert(request, requested_at);
+        ledger.handled.insert(OneShot::Reset, requested_at);
     });
-    let earlier = Receipt::remembered(pass.status.handled_requests.get(&request));
-    pass.status.handled_requests.insert(
-        request,
-        Receipt {
-            requested_at,
-            result,
-            action_id: action.map(ActionId::get),
-            earlier_action_ids: earlier,
-            finished_at: time::whole_seconds(pass.view.now.wall),
-            message: message.map(|text| bounded(&text, 2048)),
-        },
-    );
+    let before = pass.status.handled_requests.get(&OneShot::Reset);
+    let receipt = request::receipt(before, requested_at, result, action, message, pass.view.now.wall);
+    pass.status.handled_requests.insert(OneShot::Reset, receipt);
 }
 
-/// The request that the ledger knows as dealt with, and whose receipt is not in the status: the process died
-/// between the two writes, or the status was lost.
+/// The reset that was dealt with and has no receipt.
 pub(super) fn without_receipt(pass: &Pass<'_>) -> Option<Timestamp> {
-    let handled = *pass.ledger.as_ref()?.handled.get(&OneShot::Reset)?;
-    let receipt = pass.status.handled_requests.get(&OneShot::Reset);
-    receipt.is_none_or(|receipt| receipt.requested_at < handled).then_some(handled)
+    request::without_receipt(OneShot::Reset, pass.ledger.as_ref(), &pass.status.handled_requests)
 }
 
 /// Gives a request that was dealt with its receipt, though how it ended is not known any more.
 pub(super) fn mend_receipt(pass: &mut Pass<'_>) {
     let Some(requested) = without_receipt(pass) else { return };
-    let words = "it was dealt with, but the status that told how was lost; look at the VM";
-    receipt(pass, OneShot::Reset, requested, OperationResult::OutcomeUnknown, None, Some(words.to_owned()));
+    let words = Some(request::LOST.to_owned());
+    receipt(pass, requested, OperationResult::OutcomeUnknown, None, words);
 }
 
 fn note(pass: &mut Pass<'_>, message: String) {

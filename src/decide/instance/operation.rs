@@ -11,10 +11,10 @@ use crate::crd::instance::ResizePolicy;
 use crate::crd::status::{LastOperation, Operation};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Note, Wake};
-use crate::decide::retry;
+use crate::decide::{request, retry};
 use crate::model::{
-    ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OneShot,
-    OperationKind, OperationResult, PowerState,
+    ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OperationKind,
+    PowerState,
 };
 
 /// What following an operation came to.
@@ -95,18 +95,10 @@ pub(super) fn follow<'a>(pass: Pass<'a>, checked: &Checked, id: InstanceId) -> F
 fn settle<'a>(mut pass: Pass<'a>, operation: &Operation) -> Followed<'a> {
     let requested = one_shot::without_receipt(&pass).filter(|_| operation.kind == OperationKind::Reset);
     if let (Some(requested), Some(action)) = (requested, operation.action_id.map(ActionId::new)) {
-        let (result, message) = match pass.view.cloud.action(action) {
-            None | Some(Observed::Unknown) => {
-                return Followed::Wait(ask(pass, Need::Action(action), "reading the reset's action"));
-            }
-            Some(Observed::Absent { .. }) => (OperationResult::OutcomeUnknown, None),
-            Some(Observed::Present { value, .. }) => match &value.status {
-                ActionStatus::Success => (OperationResult::Succeeded, None),
-                ActionStatus::Error => (OperationResult::Failed, value.message.clone()),
-                ActionStatus::InProgress | ActionStatus::Other(_) => (OperationResult::OutcomeUnknown, None),
-            },
+        let Some((result, message)) = request::result(&pass.view.cloud, action) else {
+            return Followed::Wait(ask(pass, Need::Action(action), "reading the reset's action"));
         };
-        one_shot::receipt(&mut pass, OneShot::Reset, requested, result, Some(action), message);
+        one_shot::receipt(&mut pass, requested, result, Some(action), message);
     }
     pass.status.operation = None;
     Followed::Over(pass)

@@ -6,15 +6,12 @@ use super::pass::Pass;
 use crate::crd::snapshot::RecoverRequest;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Decision, Guarded, GuardedCall, Need, Note, Step, Wake};
-use crate::decide::evidence;
+use crate::decide::request;
 use crate::decide::retry::{self, Hold};
 use crate::model::{
     ActionId, ActionStatus, InstanceId, Observed, OneShot, OperationKind, OperationResult, Slot, SnapshotId,
     time,
 };
-
-const AHEAD: Duration = Duration::from_secs(300);
-const BEFORE: Duration = Duration::from_secs(600);
 
 /// A recovery must not race with the end of the snapshot.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(600);
@@ -117,17 +114,9 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
 fn settle(mut pass: Pass<'_>, kind: OperationKind, action: Option<ActionId>) -> Followed<'_> {
     let requested = without_receipt(&pass).filter(|_| kind == OperationKind::Recover);
     if let (Some(requested), Some(action)) = (requested, action) {
-        let (result, message) = match pass.view.cloud.action(action) {
-            None | Some(Observed::Unknown) => {
-                let ask = pass.observe(Need::Action(action), "reading the recovery's action");
-                return Followed::Wait(Box::new(ask));
-            }
-            Some(Observed::Absent { .. }) => (OperationResult::OutcomeUnknown, None),
-            Some(Observed::Present { value, .. }) => match &value.status {
-                ActionStatus::Success => (OperationResult::Succeeded, None),
-                ActionStatus::Error => (OperationResult::Failed, value.message.clone()),
-                ActionStatus::InProgress | ActionStatus::Other(_) => (OperationResult::OutcomeUnknown, None),
-            },
+        let Some((result, message)) = request::result(&pass.view.cloud, action) else {
+            let ask = pass.observe(Need::Action(action), "reading the recovery's action");
+            return Followed::Wait(Box::new(ask));
         };
         pass.receipt(requested, result, Some(action), message);
     }
@@ -135,12 +124,9 @@ fn settle(mut pass: Pass<'_>, kind: OperationKind, action: Option<ActionId>) -> 
     Followed::Over(pass)
 }
 
-/// The recovery that the ledger knows as dealt with, and whose receipt is not in the status: the process died
-/// between the two writes, or the status was lost.
+/// The recovery that was dealt with and has no receipt.
 fn without_receipt(pass: &Pass<'_>) -> Option<jiff::Timestamp> {
-    let handled = *pass.ledger.as_ref()?.handled.get(&OneShot::Recover)?;
-    let receipt = pass.status.handled_requests.get(&OneShot::Recover);
-    receipt.is_none_or(|receipt| receipt.requested_at < handled).then_some(handled)
+    request::without_receipt(OneShot::Recover, pass.ledger.as_ref(), &pass.status.handled_requests)
 }
 
 /// Keeps the status true, and recovers on request.
@@ -154,8 +140,8 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         return super::take::decide(pass);
     };
     if let Some(requested) = without_receipt(&pass) {
-        let words = "it was dealt with, but the status that told how was lost; look at the VM";
-        pass.receipt(requested, OperationResult::OutcomeUnknown, None, Some(words.to_owned()));
+        let words = Some(request::LOST.to_owned());
+        pass.receipt(requested, OperationResult::OutcomeUnknown, None, words);
     }
     let now = view.now.wall;
     let was_expired = crate::crd::condition::find(&view.status.conditions, crate::crd::ConditionType::Ready)
@@ -259,9 +245,12 @@ fn lost(mut pass: Pass<'_>, id: &SnapshotId, how: &str) -> Decision<SnapshotStat
 
 fn recover_pending<'a>(pass: &Pass<'a>) -> Option<&'a RecoverRequest> {
     let request = pass.view.spec.recover.as_ref()?;
-    let handled = pass.ledger.as_ref().and_then(|ledger| ledger.handled.get(&OneShot::Recover).copied());
-    let newer = request.requested_at > pass.view.object.created
-        && handled.is_none_or(|handled| request.requested_at > handled);
+    let newer = request::is_new(
+        OneShot::Recover,
+        request.requested_at,
+        pass.view.object.created,
+        pass.ledger.as_ref(),
+    );
     newer.then_some(request)
 }
 
@@ -296,8 +285,8 @@ fn present(
 ) -> Decision<SnapshotStatus> {
     let view = pass.view;
     let now = view.now.wall;
-    let Some(request) = recover else { return available(pass, id, vm, None) };
-    let requested = request.requested_at;
+    let Some(asked) = recover else { return available(pass, id, vm, None) };
+    let requested = asked.requested_at;
     let refuse = |mut pass: Pass<'_>, result, words: String| {
         pass.receipt(requested, result, None, Some(words.clone()));
         pass.notes.push(Note {
@@ -307,8 +296,7 @@ fn present(
         });
         available(pass, id, vm, None)
     };
-    if requested > time::after(now, AHEAD) {
-        let wait = time::since(requested, now).saturating_sub(AHEAD).max(Duration::from_secs(1));
+    if let Some(wait) = request::too_early(requested, now) {
         return available(
             pass,
             id,
@@ -321,7 +309,7 @@ fn present(
             )),
         );
     }
-    let end = crate::decide::instance::not_after(requested, request.not_after);
+    let end = request::not_after(requested, asked.not_after);
     if now > end {
         let refused = pass.status.last_operation.as_ref().is_some_and(|last| {
             last.kind == OperationKind::Recover
@@ -393,7 +381,7 @@ fn present(
     };
     // No recovery of this snapshot is older than the snapshot.
     let made = slot.created_at.map(|made| time::before(made, Duration::from_secs(1)));
-    let since = time::before(requested, BEFORE).max(made.unwrap_or(jiff::Timestamp::MIN));
+    let since = request::served_since(requested).max(made.unwrap_or(jiff::Timestamp::MIN));
     let recorded: Vec<i64> = view
         .status
         .handled_requests
@@ -401,13 +389,8 @@ fn present(
         .flat_map(crate::crd::status::Receipt::action_ids)
         .chain(view.status.last_operation.as_ref().and_then(|last| last.action_id))
         .collect();
-    let done = look.actions.iter().find(|action| {
-        action.resource_name.as_deref().is_some_and(|name| instance.name.matches(name))
-            && action.submitted_at.is_none_or(|at| at >= since)
-            && evidence::maybe_by_us(action, view.site)
-            && evidence::maybe_kind(action, OperationKind::Recover, view.site)
-            && !recorded.contains(&action.id.get())
-    });
+    let kind = OperationKind::Recover;
+    let done = request::served(look, &instance.name, kind, since, &recorded, view.site);
     if let Some(action) = done {
         let words = format!("action {} may already be this recovery; it is not sent", action.id);
         return refuse(pass, OperationResult::OutcomeUnknown, words);

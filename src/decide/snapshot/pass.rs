@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::view::SnapshotView;
 use crate::crd::instance::DeletionPolicy;
-use crate::crd::status::{LastOperation, Operation, Receipt, bounded};
+use crate::crd::status::{LastOperation, Operation, bounded};
 use crate::crd::{ConditionType, Reason, SnapshotStatus};
 use crate::decide::conditions::{self, Extra, Verdict};
 use crate::decide::decision::{Decision, Memory, Need, Note, Step, Wake};
+use crate::decide::request;
 use crate::decide::retry::{self, Hold};
 use crate::model::{
     ActionId, AttemptId, Failure, HostName, InstanceId, Ledger, Observed, OneShot, OperationKind,
@@ -346,15 +347,8 @@ impl<'a> Pass<'a> {
         self.edit(|ledger| {
             ledger.handled.insert(OneShot::Recover, requested_at);
         });
-        let earlier = Receipt::remembered(self.status.handled_requests.get(&OneShot::Recover));
-        let receipt = Receipt {
-            requested_at,
-            result,
-            action_id: action.map(ActionId::get),
-            earlier_action_ids: earlier,
-            finished_at: time::whole_seconds(self.view.now.wall),
-            message: message.map(|text| bounded(&text, 2048)),
-        };
+        let before = self.status.handled_requests.get(&OneShot::Recover);
+        let receipt = request::receipt(before, requested_at, result, action, message, self.view.now.wall);
         self.status.handled_requests.insert(OneShot::Recover, receipt);
     }
 }

@@ -264,7 +264,8 @@ pub async fn unchanged<K: Subject>(context: &Context, record: &Record<K>) -> Res
             let same = live.metadata.uid == record.metadata.uid
                 && live.metadata.generation == record.metadata.generation
                 && live.metadata.deletion_timestamp.is_some() == record.metadata.deletion_timestamp.is_some()
-                // An intent of whoever led before us may stand there.
+                // What whoever led before us began may stand in either.
+                && live.status_text() == record.status_text()
                 && live.annotation(LEDGER_ANNOTATION) == record.annotation(LEDGER_ANNOTATION);
             K::wrote(context, Arc::new(live));
             Ok(same)

@@ -236,8 +236,10 @@ async fn conclude<K: Subject>(
     if gone {
         K::objects(context).forget(key);
     } else {
-        record::status(context, gathered, &decision.status).await?;
-        remember(false);
+        match record::status(context, gathered, &decision.status).await? {
+            record::Written::Done => remember(false),
+            record::Written::Moved => return Ok(Wake::After(Duration::ZERO)),
+        }
     }
     record::tell(context, gathered, &decision).await;
     Ok(decision.wake)

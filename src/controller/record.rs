@@ -7,12 +7,27 @@ use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
 use serde_json::json;
 
-use super::Context;
 use super::subject::{Gathered, Subject};
-use crate::crd::{Condition, ConditionType, FIELD_MANAGER, Reason, Record, condition};
+use super::{Context, gather};
+use crate::crd::{Condition, ConditionType, FIELD_MANAGER, LEDGER_ANNOTATION, Reason, Record, condition};
 use crate::decide::{Decision, Note};
 
-/// Writes the status if it differs from what is there: server-side apply, everything in one write.
+/// Whether a status stands in the object now.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It does, or nobody needs it any more.
+    Done,
+    /// The object's status or ledger is not the one that was decided upon: decide anew.
+    Moved,
+}
+
+/// How often somebody else's change of the object may come between.
+const ATTEMPTS: usize = 5;
+
+/// Writes the status if it differs from what is there: server-side apply, everything in one write, onto the
+/// version that was decided upon. A process with an old view must not write over what a newer one told; a
+/// user's edit in between is no reason to forget what was done.
 ///
 /// # Errors
 /// When the API server fails.
@@ -20,33 +35,59 @@ pub async fn status<K: Subject>(
     context: &Context,
     gathered: &Gathered<K>,
     status: &K::Status,
-) -> Result<(), kube::Error> {
+) -> Result<Written, kube::Error> {
     if *status == gathered.status {
-        return Ok(());
+        return Ok(Written::Done);
     }
     let key = &gathered.object.key;
-    let body = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        "metadata": {"name": key.name, "namespace": key.namespace, "uid": gathered.object.uid},
-        "status": status,
-    });
     let api: Api<Record<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    match api.patch_status(&key.name, &parameters, &Patch::Apply(&body)).await {
-        Ok(record) => {
-            context.meter.wrote(controller::<K>(), "status");
-            K::wrote(context, Arc::new(record));
-            Ok(())
-        }
-        // Gone, or replaced by another object of that name: nothing to tell.
-        Err(kube::Error::Api(error))
-            if error.is_not_found() || error.code == 422 && error.message.contains("uid") =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(error),
+    // Read again or written by this very pass, it may be newer than what was decided upon.
+    let mut base = K::objects(context).newest(key, Arc::clone(&gathered.record));
+    if base.status_text() != gathered.record.status_text() {
+        return Ok(Written::Moved);
     }
+    for _ in 0..ATTEMPTS {
+        let body = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {
+                "name": key.name,
+                "namespace": key.namespace,
+                "uid": gathered.object.uid,
+                "resourceVersion": base.metadata.resource_version,
+            },
+            "status": status,
+        });
+        match api.patch_status(&key.name, &parameters, &Patch::Apply(&body)).await {
+            Ok(record) => {
+                context.meter.wrote(controller::<K>(), "status");
+                K::wrote(context, Arc::new(record));
+                return Ok(Written::Done);
+            }
+            // Gone, or replaced by another object of that name: nothing to tell.
+            Err(kube::Error::Api(error))
+                if error.is_not_found() || error.code == 422 && error.message.contains("uid") =>
+            {
+                return Ok(Written::Done);
+            }
+            Err(kube::Error::Api(error)) if error.is_conflict() => {}
+            Err(error) => return Err(error),
+        }
+        let Some(live) = gather::get::<K>(context, key).await?.map(Arc::new) else {
+            return Ok(Written::Done);
+        };
+        if live.metadata.uid != base.metadata.uid {
+            return Ok(Written::Done);
+        }
+        K::wrote(context, Arc::clone(&live));
+        let ledger = |record: &Record<K>| record.annotation(LEDGER_ANNOTATION).map(str::to_owned);
+        if live.status_text() != base.status_text() || ledger(&live) != ledger(&base) {
+            return Ok(Written::Moved);
+        }
+        base = live;
+    }
+    Ok(Written::Moved)
 }
 
 /// The controller's name in metrics and logs.

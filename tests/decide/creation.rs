@@ -9,7 +9,9 @@ use itcare_operator::model::{
     OperationKind, OperationResult, ServiceId,
 };
 
-use crate::fixture::{ACTION, Case, NOW, SETTLE, action, ended, new_ledger, seconds, site, twin, wall_at};
+use crate::fixture::{
+    ACTION, Case, NOW, PASS, SETTLE, action, ended, new_ledger, seconds, site, twin, wall_at,
+};
 use crate::table::{Row, message, says, table};
 
 const ROWS: &[Row] = &[
@@ -17,7 +19,7 @@ const ROWS: &[Row] = &[
     ("the list is not known yet", |case| case.cloud.named = Observed::Unknown, "read list"),
     (
         "the list is older than the observe interval",
-        |case| case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(61) },
+        |case| case.cloud.named = Observed::Present { value: Vec::new(), at: PASS - seconds(61) },
         "read list",
     ),
     (
@@ -30,8 +32,17 @@ const ROWS: &[Row] = &[
     ),
     ("the running actions are not known yet", |case| case.cloud.running = Observed::Unknown, "read running"),
     (
+        "what this pass asked for is fresh, however late the answers came",
+        |case| {
+            case.pass = NOW - seconds(70);
+            case.cloud.named = Observed::Present { value: Vec::new(), at: case.pass };
+            case.cloud.running = Observed::Present { value: Vec::new(), at: case.pass };
+        },
+        "send Create",
+    ),
+    (
         "the running actions were asked for too long ago",
-        |case| case.cloud.running = Observed::Present { value: Vec::new(), at: NOW - seconds(6) },
+        |case| case.cloud.running = Observed::Present { value: Vec::new(), at: PASS - seconds(6) },
         "read running",
     ),
     (

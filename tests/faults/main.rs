@@ -7,8 +7,10 @@
 mod support;
 
 mod crash;
+mod judge;
 mod oracle;
 mod plan;
 mod rest;
 mod stable;
+mod stale;
 mod workload;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use itcare_sim::Operation;
+use itcare_sim::{Operation, SeedInstance};
 use tokio::time::{Instant, sleep};
 
 use crate::oracle::End;
@@ -24,13 +24,45 @@ const QUIET_AT_THE_GOAL: Duration = Duration::from_secs(150);
 /// Both clouds: with unique names and a single snapshot slot, and without.
 pub const CLOUDS: [&str; 2] = ["strict", "lax"];
 
+/// The world around the one VM of a workload.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stage {
+    /// Somebody else's VMs in the same service, before and behind it in the list.
+    pub crowd: usize,
+    pub page_size: u32,
+    pub observe_interval: Duration,
+    /// How long it rests before the user acts.
+    pub rest: Duration,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        // Whatever the preparation left to do is done, and the next sweep is some way off.
+        let rest = Duration::from_secs(21);
+        Self { crowd: 0, page_size: 200, observe_interval: Duration::from_secs(60), rest }
+    }
+}
+
 /// A world at rest, in which the workload's user has not acted yet.
 pub async fn prepared(workload: &Workload, cloud: &str) -> (World, Replica) {
-    let world = if cloud == "lax" { World::lax() } else { World::new() };
+    prepared_on(workload, cloud, Stage::default()).await
+}
+
+/// The same on another stage.
+pub async fn prepared_on(workload: &Workload, cloud: &str, stage: Stage) -> (World, Replica) {
+    let mut world = if cloud == "lax" { World::lax() } else { World::new() };
+    world.setup.page_size = stage.page_size;
+    world.setup.observe_interval = stage.observe_interval;
+    let crowd = |world: &World, word: &str| {
+        for number in 0..stage.crowd {
+            world.sim.seed(SeedInstance::new(&format!("{word}{number}"), 13));
+        }
+    };
+    crowd(&world, "BEFORE");
     let replica = world.start();
     (workload.prepare)(&world).await;
-    // Whatever the preparation left to do is done, and the next sweep is some way off.
-    sleep(Duration::from_secs(21)).await;
+    crowd(&world, "BEHIND");
+    sleep(stage.rest).await;
     world.sim.clear_journal();
     (world, replica)
 }
@@ -39,20 +71,28 @@ pub async fn prepared(workload: &Workload, cloud: &str) -> (World, Replica) {
 pub struct Good {
     pub end: End,
     pub calls: Vec<Operation>,
+    /// Requests to the API server that were meant to change something.
     pub writes: usize,
+    /// Changes of the API server's objects, the user's own included.
+    pub revisions: u64,
 }
 
 /// Runs a workload without any fault.
 pub async fn good(workload: &Workload, cloud: &str) -> Good {
-    let (world, _replica) = prepared(workload, cloud).await;
-    let before = world.api.writes().len();
+    good_on(workload, cloud, Stage::default()).await
+}
+
+/// The same on another stage.
+pub async fn good_on(workload: &Workload, cloud: &str, stage: Stage) -> Good {
+    let (world, _replica) = prepared_on(workload, cloud, stage).await;
+    let (writes, revision) = (world.api.writes().len(), world.api.revision());
     (workload.act)(&world).await;
     let calls = settle(&world, None).await;
     world.audit();
     let journal = world.sim.journal();
     let calls = journal.iter().take(calls).map(|entry| entry.operation).collect();
-    let writes = world.api.writes().len() - before;
-    Good { end: End::of(&world), calls, writes }
+    let writes = world.api.writes().len() - writes;
+    Good { end: End::of(&world), calls, writes, revisions: world.api.revision() - revision }
 }
 
 /// Lets time pass until nothing changes any more. Returns how many calls there were until the last change.

@@ -80,7 +80,8 @@ pub fn all() -> Vec<Workload> {
             world.apply(manifest::with("web", json!({"adoptionPolicy": "ByName"})));
         }),
         workload!("adopt-by-id", seeded, async |world: &World| {
-            let id = world.sim.instances()[0].id;
+            let all = world.sim.instances();
+            let id = all.iter().find(|vm| vm.name == "PWEB").expect("it is seeded").id;
             world.apply(manifest::with("web", json!({"instanceId": id, "region": null, "platform": null})));
         }),
         workload!("snapshot", running, async |world: &World| {

@@ -16,9 +16,10 @@ use crate::model::{
     Applied, Detail, Group, InstanceId, InstanceState, Listed, Observed, OperationKind, Origin, PowerState,
 };
 
-/// How old shared observations may be when they decide that there is no VM yet.
+/// How old shared observations may be when they decide that there is no VM yet: counted from the start of the
+/// pass, since what this pass asked for is fresh however slowly the answer came.
 fn list_mark(pass: &Pass<'_>) -> Duration {
-    let recent = pass.view.now.mono.saturating_sub(pass.view.site.observe_interval);
+    let recent = pass.view.pass.saturating_sub(pass.view.site.observe_interval);
     let fresh = if pass.look_requested() { pass.view.pass } else { Duration::ZERO };
     recent.max(fresh).max(pass.memory.effect_end)
 }
@@ -184,7 +185,7 @@ fn sent_at_creation(spec: &ITCareInstanceSpec) -> Applied {
 
 fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
     let view = pass.view;
-    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
     let running = match view.cloud.running.since(mark) {
         Observed::Present { value, .. } => value,
         Observed::Absent { .. } | Observed::Unknown => {

@@ -154,7 +154,7 @@ fn follow_action<'a>(
     action: ActionId,
 ) -> Followed<'a> {
     let view = pass.view;
-    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
     let Observed::Present { value: running, at: running_at } = view.cloud.running.since(mark) else {
         return Followed::Wait(ask(pass, Need::Running { since: mark }, "looking at running actions"));
     };

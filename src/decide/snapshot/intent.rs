@@ -57,7 +57,7 @@ fn follow(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId)
         pass.working(working_reason(intent.kind), message, wake)
     };
     // The shared list of running actions answers for most of the wait; the action itself for its end.
-    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
     let Observed::Present { value: all, at } = view.cloud.running.since(mark) else {
         return pass.observe(Need::Running { since: mark }, "looking at running actions");
     };

@@ -58,7 +58,7 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
         pass.status.operation = None;
         return Followed::Over(pass);
     };
-    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
     let Observed::Present { value: running, .. } = view.cloud.running.since(mark) else {
         return wait(pass.observe(Need::Running { since: mark }, "looking at running actions"));
     };

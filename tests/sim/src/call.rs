@@ -60,6 +60,12 @@ impl Sim {
                 tokio::time::sleep(span).await;
                 self.answer(seq, &incoming, &plain)
             }
+            FaultKind::LateReply(span) => {
+                let (at, reply) = self.carry_out(seq, &incoming, &plain);
+                tokio::time::sleep(span).await;
+                self.close(seq, Answer::Status(reply.status));
+                Ok(reply.into_response(at))
+            }
             FaultKind::DelayedEffect { after, hang } => {
                 self.lock().postpone_from_now(after, seq, incoming);
                 if hang { std::future::pending().await } else { self.broken(seq) }

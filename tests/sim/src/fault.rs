@@ -133,6 +133,9 @@ pub enum FaultKind {
     /// The request is carried out, and answered, after this long. A caller that gives up before has
     /// stopped it.
     Delay(#[serde(with = "span")] Duration),
+    /// The request is carried out at once, and its answer comes this much later: a view from before whatever
+    /// happened meanwhile. A caller that gives up before has not stopped it.
+    LateReply(#[serde(with = "span")] Duration),
     /// The caller gets no answer now; the effect comes after `after`, whatever the caller does.
     DelayedEffect {
         /// When.
@@ -174,7 +177,7 @@ pub enum FaultKind {
         #[serde(default)]
         effect: bool,
     },
-    /// The list as it was this long ago.
+    /// The list of instances, or of actions, as it was this long ago.
     StaleList(#[serde(with = "span")] Duration),
     /// A list without items.
     EmptyList,

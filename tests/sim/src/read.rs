@@ -66,6 +66,13 @@ impl World {
                 && request.is_none_or(|request| request == crate::render::workflow_id(action))
                 && name.is_none_or(|name| name.eq_ignore_ascii_case(&action.resource_name))
         };
+        if let Some(ago) = context.twist.stale {
+            let then = crate::clock::earlier(context.at, ago);
+            let past: Vec<ActionRecord> =
+                self.actions.values().filter_map(|action| action.as_of(then)).collect();
+            let found = past.iter().filter(wanted).map(|action| self.render_action(action)).collect();
+            return Ok(Reply::plain(200, Value::Array(found)));
+        }
         // The running ones are asked for again and again: they are found without a walk over all.
         let found: Vec<Value> = if statuses == ["IN_PROGRESS"] {
             let running = self.jobs.keys().filter_map(|id| self.actions.get(id));

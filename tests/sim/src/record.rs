@@ -139,6 +139,21 @@ pub struct ActionRecord {
     pub endless: bool,
 }
 
+impl ActionRecord {
+    /// The action as it was read then; none if it had not begun.
+    pub(crate) fn as_of(&self, then: Timestamp) -> Option<ActionRecord> {
+        if self.submitted_at > then {
+            return None;
+        }
+        let mut past = self.clone();
+        if past.completed_at.is_some_and(|end| end > then) {
+            past.completed_at = None;
+            past.state = ActionState::Running;
+        }
+        Some(past)
+    }
+}
+
 /// Where an action stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

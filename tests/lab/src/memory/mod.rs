@@ -96,8 +96,12 @@ struct State {
     journal_start: u64,
     /// Watches see nothing later than this.
     held_at: Option<u64>,
+    /// Lists neither.
+    lists_lag: bool,
     /// Watches of an older epoch end.
     watch_epoch: u64,
+    /// Watches of an older epoch are told that they are too old.
+    expired_epoch: u64,
     watches: usize,
     pages: serve::Pages,
 }
@@ -202,8 +206,23 @@ impl MemoryApi {
         let mut state = self.state();
         let revision = state.store.revision;
         state.held_at = hold.then(|| state.held_at.unwrap_or(revision));
+        state.lists_lag &= hold;
         drop(state);
         self.shared.changed.notify_waiters();
+    }
+
+    /// Watches see nothing later than this revision, which may be still to come, until
+    /// [`MemoryApi::hold_watches`] lets go.
+    pub fn hold_watches_at(&self, revision: u64) {
+        self.state().held_at = Some(revision);
+    }
+
+    /// As a member of the API server that lags behind: lists and watches alike show nothing later than this
+    /// revision, until [`MemoryApi::hold_watches`] lets go. Reads of one object and writes are current.
+    pub fn hold_views_at(&self, revision: u64) {
+        let mut state = self.state();
+        state.held_at = Some(revision);
+        state.lists_lag = true;
     }
 
     /// Ends all running watches, as a server that closes its connections.
@@ -212,9 +231,21 @@ impl MemoryApi {
         self.shared.changed.notify_waiters();
     }
 
+    /// All running watches get "too old resource version", so that whoever watches lists anew.
+    pub fn expire_watches(&self) {
+        self.state().expired_epoch += 1;
+        self.shared.changed.notify_waiters();
+    }
+
     /// The next change is never seen by a watch; only a new list shows it.
     pub fn skip_event_next(&self) {
-        self.state().store.lose_next += 1;
+        let next = self.revision() + 1;
+        self.skip_event_at(next);
+    }
+
+    /// The change that gets this revision is never seen by a watch; only a new list shows it.
+    pub fn skip_event_at(&self, revision: u64) {
+        self.state().store.lose.insert(revision);
     }
 
     /// Forgets the history: a watch that asks for anything older gets "too old resource version".

@@ -240,9 +240,11 @@ impl Call {
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let (revision, rest, list, offset) = match self.options.text("continue") {
             "" => {
-                let all = state.store.list(&definition.group, &definition.resource);
-                let matching: Vec<_> = all.filter(|object| selector.matches(object)).cloned().collect();
-                (state.store.revision, matching, None, 0)
+                let seen = state.held_at.filter(|_| state.lists_lag).unwrap_or(u64::MAX);
+                let seen = seen.min(state.store.revision);
+                let mut all = state.store.list_at(&definition.group, &definition.resource, seen);
+                all.retain(|object| selector.matches(object));
+                (seen, all, None, 0)
             }
             token => {
                 let expired = || Failure::new(410, "the provided continue parameter is too old");

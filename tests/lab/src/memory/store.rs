@@ -4,7 +4,7 @@
 //! No HTTP, no clock (the time comes as a text) and no waiting. Nothing is validated: neither
 //! schemas nor CEL rules, neither names nor namespaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -89,7 +89,8 @@ pub(super) struct Store {
     pub(super) revision: u64,
     pub(super) compacted: u64,
     pub(super) history: Vec<Change>,
-    pub(super) lose_next: u32,
+    /// Revisions that watches never see.
+    pub(super) lose: BTreeSet<u64>,
     objects: BTreeMap<Key, Stored>,
     uids: u64,
 }
@@ -115,6 +116,24 @@ impl Store {
             .range(first..)
             .take_while(move |(key, _)| key.group == group && key.resource == resource)
             .map(|(_, stored)| &stored.object)
+    }
+
+    /// The same as they were at that revision, as far as the history reaches back.
+    pub(super) fn list_at(&self, group: &str, resource: &str, revision: u64) -> Vec<Arc<Value>> {
+        let place = |object: &Value| {
+            let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+            (text("namespace"), text("name"))
+        };
+        let mut objects: BTreeMap<_, _> =
+            self.list(group, resource).map(|object| (place(object), object.clone())).collect();
+        let later = self.history.iter().rev().take_while(|change| change.revision > revision);
+        for change in later.filter(|change| change.group == group && change.resource == resource) {
+            match &change.previous {
+                Some(previous) => objects.insert(place(previous), previous.clone()),
+                None => objects.remove(&place(&change.object)),
+            };
+        }
+        objects.into_values().collect()
     }
 
     /// Forgets the history: watches from before get "too old".
@@ -370,8 +389,7 @@ impl Store {
     }
 
     fn record(&mut self, key: &Key, happened: Happened, object: Arc<Value>, previous: Option<Arc<Value>>) {
-        let lost = self.lose_next > 0;
-        self.lose_next = self.lose_next.saturating_sub(1);
+        let lost = self.lose.remove(&self.revision);
         self.history.push(Change {
             revision: self.revision,
             group: key.group.clone(),

@@ -32,6 +32,7 @@ struct Watch {
     /// Everything up to here was read.
     cursor: u64,
     epoch: u64,
+    expires: u64,
     ready: VecDeque<Value>,
     next_bookmark: Option<Instant>,
     deadline: Option<Instant>,
@@ -67,6 +68,7 @@ impl MemoryApi {
             metadata_only,
             cursor: asked,
             epoch: state.watch_epoch,
+            expires: state.expired_epoch,
             ready: VecDeque::new(),
             next_bookmark: bookmarks.then(|| Instant::now() + BOOKMARK_EVERY),
             deadline: timeout.map(|timeout| Instant::now() + timeout),
@@ -140,7 +142,7 @@ impl Watch {
         if state.watch_epoch != self.epoch {
             return Look::End;
         }
-        if self.cursor < state.store.compacted {
+        if self.cursor < state.store.compacted || self.expires != state.expired_epoch {
             let failure = Failure::too_old(self.cursor, state.store.compacted);
             self.ready.push_back(json!({"type": "ERROR", "object": failure.status()}));
             self.ended = true;

@@ -7,10 +7,13 @@
 mod support;
 
 mod crash;
+mod draw;
 mod judge;
 mod oracle;
+mod pairs;
 mod plan;
 mod rest;
 mod stable;
 mod stale;
 mod workload;
+mod worlds;

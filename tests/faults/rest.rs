@@ -12,8 +12,11 @@ use crate::plan::{Good, Plan, good, on_paused_time, prepared, run, settle};
 use crate::support::World;
 use crate::workload::{self, Workload};
 
-/// The ways, by name. "after" means that the call took effect.
-fn ways() -> Vec<(&'static str, FaultKind)> {
+/// A way to fail, by name.
+pub type Way = (&'static str, FaultKind);
+
+/// The ways of every call. "after" means that the call took effect.
+pub fn ways() -> Vec<Way> {
     let status = |code, effect| FaultKind::Status {
         code,
         body: r#"{"code":"E","message":"injected","status":"ERROR"}"#.to_owned(),
@@ -53,7 +56,7 @@ fn ways() -> Vec<(&'static str, FaultKind)> {
 }
 
 /// Those that only a list can show.
-fn list_ways() -> Vec<(&'static str, FaultKind)> {
+pub fn list_ways() -> Vec<Way> {
     vec![
         ("stale-list", FaultKind::StaleList(Duration::from_secs(60))),
         ("empty-list", FaultKind::EmptyList),
@@ -63,7 +66,7 @@ fn list_ways() -> Vec<(&'static str, FaultKind)> {
 }
 
 /// Those that only an action can show.
-fn action_ways() -> Vec<(&'static str, FaultKind)> {
+pub fn action_ways() -> Vec<Way> {
     vec![
         ("action-fails", FaultKind::ActionFails("no more addresses".to_owned())),
         ("action-vanishes", FaultKind::ActionVanishes),

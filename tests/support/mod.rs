@@ -57,6 +57,8 @@ pub struct Setup {
     pub namespaces: Vec<String>,
     /// A lease, or a gate that is always open.
     pub elect: bool,
+    /// How long a lease stands without renewal.
+    pub lease: Duration,
 }
 
 impl Default for Setup {
@@ -77,6 +79,7 @@ impl Default for Setup {
             secret: Arc::new(std::sync::Mutex::new(Ok("secret".to_owned()))),
             namespaces: Vec::new(),
             elect: false,
+            lease: Duration::from_secs(15),
         }
     }
 }
@@ -199,7 +202,7 @@ impl World {
             let settings = lease::Settings {
                 name: "itcare-operator".to_owned(),
                 identity: identity.clone(),
-                duration: Duration::from_secs(15),
+                duration: setup.lease,
             };
             let (elector, gate) =
                 lease::Elector::new(Api::namespaced(self.api.client(), "default"), settings, clock.clone());
@@ -223,7 +226,7 @@ impl World {
                 observe_interval: setup.observe_interval,
                 action_interval: setup.action_interval,
                 detail_interval: setup.detail_interval,
-                send_window: setup.timeout + Duration::from_secs(15),
+                send_window: setup.timeout + setup.lease,
                 allowed_services: setup.allowed_services.as_ref().map(|allowed| {
                     let ids = |ids: &BTreeSet<i64>| ids.iter().copied().map(ServiceId::new).collect();
                     allowed.iter().map(|(namespace, services)| (namespace.clone(), ids(services))).collect()

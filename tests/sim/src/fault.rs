@@ -236,6 +236,10 @@ impl Faults {
         self.armed.clear();
     }
 
+    pub(crate) fn is_spent(&self, id: u64) -> bool {
+        self.armed.iter().all(|armed| armed.id != id)
+    }
+
     /// Whether anything waits; saves working out what a request is about.
     pub(crate) fn is_empty(&self) -> bool {
         self.armed.is_empty()

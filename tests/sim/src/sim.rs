@@ -143,6 +143,11 @@ impl Sim {
         self.lock().faults.inject(fault)
     }
 
+    /// Whether this fault has hit as often as it was to, or was taken back.
+    pub fn is_spent(&self, fault: u64) -> bool {
+        self.lock().faults.is_spent(fault)
+    }
+
     /// Takes back every fault that has not fired. Actions that were made to fail still do.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();

@@ -26,6 +26,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone)]
 #[must_use = "a fault does nothing until it is injected"]
 pub struct Fault {
+    pub(super) id: u64,
     pub(super) kind: Kind,
     pub(super) left: u32,
     skip: u32,
@@ -40,6 +41,7 @@ pub struct Fault {
 impl Fault {
     fn new(kind: Kind) -> Self {
         Self {
+            id: 0,
             kind,
             left: 1,
             skip: 0,

@@ -91,6 +91,7 @@ struct State {
     store: Store,
     definitions: Vec<Arc<Definition>>,
     faults: Vec<Fault>,
+    last_fault: u64,
     journal: VecDeque<Recorded>,
     /// How many entries were cleared, so that a running request finds its own.
     journal_start: u64,
@@ -186,9 +187,19 @@ impl MemoryApi {
         state.journal.clear();
     }
 
-    /// Plans a failure. Of several that match, the first injected is used up first.
-    pub fn inject(&self, fault: Fault) {
-        self.state().faults.push(fault);
+    /// Plans a failure, and returns its id. Of several that match, the first injected is used up first.
+    pub fn inject(&self, mut fault: Fault) -> u64 {
+        let mut state = self.state();
+        state.last_fault += 1;
+        let id = state.last_fault;
+        fault.id = id;
+        state.faults.push(fault);
+        id
+    }
+
+    /// Whether this fault has hit as often as it was to.
+    pub fn is_spent(&self, fault: u64) -> bool {
+        self.state().faults.iter().all(|planned| planned.id != fault)
     }
 
     /// Whether every injected fault has hit as often as it was to.

@@ -270,7 +270,7 @@ pub struct Memory {
     /// effect must be newer. It stays where it is while later reads of the same pass move on.
     pub over_seen: Option<(ActionId, Duration)>,
     /// First sight of the end of an action whose effect is not seen yet.
-    success_seen: Option<(ActionId, Duration)>,
+    pub success_seen: Option<(ActionId, Duration)>,
     /// First sight of the resume mark, or the end of our last stop.
     pub resume_seen: Option<Duration>,
     /// First 404 of the recorded id.

@@ -31,7 +31,7 @@ const ROWS: &[Row] = &[
     ("the running actions are not known yet", |case| case.cloud.running = Observed::Unknown, "read running"),
     (
         "the running actions were asked for too long ago",
-        |case| case.cloud.running = Observed::Present { value: Vec::new(), at: NOW - seconds(6) },
+        |case| case.cloud.running = Observed::Present { value: Vec::new(), at: NOW - seconds(7) },
         "read running",
     ),
     (
@@ -155,6 +155,11 @@ const ROWS: &[Row] = &[
             case.object.reconcile_requested = Some("now".to_owned());
             case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(2) };
         },
+        "read list",
+    ),
+    (
+        "the list is older than the running actions: a creation that ended in between is in neither",
+        |case| case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(2) },
         "read list",
     ),
 ];

@@ -7,8 +7,10 @@
 mod support;
 
 mod crash;
+mod input;
 mod oracle;
 mod plan;
 mod rest;
 mod stable;
+mod tracking;
 mod workload;

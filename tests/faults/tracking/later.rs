@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::damage::{Ends, LEDGER};
 use super::judge;
 use super::matrix::{Cell, Mode};
-use super::scene::{INSTANCE, Scene, Target};
+use super::scene::{INSTANCE, SNAPSHOT, Scene, Target};
 use crate::oracle::End;
 use crate::plan::{Good, settle};
 use crate::support::{Seen, World};
@@ -71,7 +71,12 @@ async fn name(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good) 
 async fn delete(cell: &Cell, scene: &Scene<'_>, seen: &Seen) {
     let world = scene.world;
     let ledger = seen.ledger();
-    let proven = ledger["origin"] == "Created" && !seen.has("Stalled", "True");
+    let recorded = match cell.target {
+        // Only what we took ourselves is ever recorded.
+        SNAPSHOT => ledger["snapshot"].is_string(),
+        _ => ledger["origin"] == "Created",
+    };
+    let proven = recorded && !seen.has("Stalled", "True");
     let id = ledger["instance"].as_i64().or(scene.own().map(|vm| vm.id)).unwrap_or_default();
     let lives = |world: &World| {
         let vm = world.sim.instance(id).filter(|vm| vm.live);

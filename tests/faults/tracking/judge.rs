@@ -40,7 +40,9 @@ pub fn end(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good, mar
         return;
     }
     let tail = || scene.tail();
-    if cell.target == SNAPSHOT && ["attempt-changed", "instance-changed"].contains(&cell.damage.name) {
+    if cell.target == SNAPSHOT
+        && ["attempt-changed", "fence-removed", "instance-changed"].contains(&cell.damage.name)
+    {
         // Its mark or its VM was forged: it is not found any more, and that is told; nothing is taken again.
         let seen = scene.seen().expect("nothing deletes it");
         assert!(seen.message().len() > 20, "{}", tail());

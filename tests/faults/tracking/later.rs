@@ -73,7 +73,7 @@ async fn delete(cell: &Cell, scene: &Scene<'_>, seen: &Seen) {
     let ledger = seen.ledger();
     let recorded = match cell.target {
         // Only what we took ourselves is ever recorded.
-        SNAPSHOT => ledger["snapshot"].is_string(),
+        SNAPSHOT => ledger["snapshot"].is_string() && cell.damage.name != "snapshot-changed",
         _ => ledger["origin"] == "Created",
     };
     let proven = recorded && !seen.has("Stalled", "True");

@@ -26,7 +26,7 @@ pub fn start<K: Subject>(
     let uid = record.metadata.uid.clone().unwrap_or_default();
     let spec = record.spec.as_ref().ok()?.as_ref().clone();
     let status = record.status();
-    let ledger = Ledger::newest(record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));
+    let ledger = Ledger::of(&key.to_string(), record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));
     let written = Ledger::newest(record.annotation(LEDGER_ANNOTATION), None);
     let object = ObjectFacts {
         key: key.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::subject::{Gathered, Subject};
 use super::{Context, gather};
@@ -62,6 +62,7 @@ pub async fn status<K: Subject>(
         match api.patch_status(&key.name, &parameters, &Patch::Apply(&body)).await {
             Ok(record) => {
                 context.meter.wrote(controller::<K>(), "status");
+                let record = clear(&api, record, status).await?;
                 K::wrote(context, Arc::new(record));
                 return Ok(Written::Done);
             }
@@ -88,6 +89,43 @@ pub async fn status<K: Subject>(
         base = live;
     }
     Ok(Written::Moved)
+}
+
+/// Removes what an apply leaves standing: fields that somebody else wrote, as a restore with its status does. A
+/// merge that only removes makes nobody their owner. The text is compared: parts of a condition do not decode.
+async fn clear<K: Subject>(
+    api: &Api<Record<K>>,
+    record: Record<K>,
+    wished: &K::Status,
+) -> Result<Record<K>, kube::Error> {
+    let written: Value = serde_json::from_str(record.status_text()).unwrap_or_default();
+    let wished = serde_json::to_value(wished).unwrap_or_default();
+    if written == wished {
+        return Ok(record);
+    }
+    let body = json!({
+        "metadata": {"resourceVersion": record.metadata.resource_version},
+        "status": difference(&written, &wished),
+    });
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let name = record.metadata.name.as_deref().unwrap_or_default();
+    match api.patch_status(name, &parameters, &Patch::Merge(&body)).await {
+        // Somebody wrote in between: the next pass sees what they left.
+        Err(kube::Error::Api(error)) if error.is_conflict() || error.is_not_found() => Ok(record),
+        result => result,
+    }
+}
+
+/// The merge patch that makes the one the other.
+fn difference(from: &Value, to: &Value) -> Value {
+    let (Some(old), Some(new)) = (from.as_object(), to.as_object()) else { return to.clone() };
+    let gone = old.keys().filter(|key| !new.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let changed = new.iter().filter(|(key, value)| old.get(*key) != Some(value));
+    let changed = changed.map(|(key, value)| {
+        let value = old.get(key).map_or_else(|| value.clone(), |before| difference(before, value));
+        (key.clone(), value)
+    });
+    Value::Object(gone.chain(changed).collect())
 }
 
 /// The controller's name in metrics and logs.

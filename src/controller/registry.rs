@@ -115,8 +115,9 @@ impl Registry {
 
     /// The ledger of an object, if it is one that counts: of this object, in a cluster of ours.
     fn ledger(&self, key: &ObjectKey, annotation: Option<&str>, status: Option<&str>) -> Option<Ledger> {
-        let ledger = Ledger::newest(annotation, status).ok().flatten()?;
-        (ledger.object == key.to_string() && self.1.contains(&ledger.cluster)).then_some(ledger)
+        let object = key.to_string();
+        let ledger = Ledger::of(&object, annotation, status).ok().flatten()?;
+        (ledger.object == object && self.1.contains(&ledger.cluster)).then_some(ledger)
     }
 
     /// An instance object came or changed.

@@ -25,17 +25,20 @@ const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 /// What a receipt says whose request was dealt with, when nothing tells any more how.
 pub(super) const LOST: &str = "it was dealt with, but the status that told how was lost; look at the VM";
 
-type Receipts = BTreeMap<OneShot, Receipt>;
+pub(super) type Receipts = BTreeMap<OneShot, Receipt>;
 
-/// Whether a request is younger than its object and than the last one that was dealt with.
+/// Whether a request is younger than its object and than the last one that was dealt with, as either of ledger
+/// and status tells: one of them may be lost.
 pub(super) fn is_new(
     request: OneShot,
     requested_at: Timestamp,
     created: Timestamp,
     ledger: Option<&Ledger>,
+    receipts: &Receipts,
 ) -> bool {
     let handled = ledger.and_then(|ledger| ledger.handled.get(&request).copied());
-    requested_at > created && handled.is_none_or(|handled| requested_at > handled)
+    let receipted = receipts.get(&request).map(|receipt| receipt.requested_at);
+    requested_at > created && handled.max(receipted).is_none_or(|last| requested_at > last)
 }
 
 /// How long a request must wait that lies too far ahead.

@@ -274,6 +274,25 @@ impl Ledger {
         })
     }
 
+    /// The same for one object: a copy that speaks of another object was put there by a hand, and does not count
+    /// as long as the other one speaks of this object.
+    ///
+    /// # Errors
+    /// The first copy that cannot be read.
+    pub fn of(
+        object: &str,
+        annotation: Option<&str>,
+        status: Option<&str>,
+    ) -> Result<Option<Self>, LedgerError> {
+        let (one, two) = (Self::newest(annotation, None)?, Self::newest(None, status)?);
+        let ours = |ledger: &Self| ledger.object == object;
+        match (one, two) {
+            (Some(one), Some(two)) if ours(&one) && !ours(&two) => Ok(Some(one)),
+            (Some(one), Some(two)) if ours(&two) && !ours(&one) => Ok(Some(two)),
+            (Some(_), Some(_)) | (None, _) | (_, None) => Self::newest(annotation, status),
+        }
+    }
+
     /// The next version of this ledger.
     #[must_use]
     pub fn next(&self) -> Self {

@@ -223,3 +223,40 @@ fn a_ledger_survives_being_written_and_read() {
     ledger.account = AccountId::new("other");
     assert_eq!(Ledger::parse(&ledger.to_text()), Ok(ledger));
 }
+
+#[test]
+fn a_copy_of_another_objects_ledger_does_not_hide_our_own() {
+    let ours = Ledger { seq: 4, ..new_ledger() }.to_text();
+    let theirs = Ledger { seq: 9, object: "shop/other".to_owned(), ..new_ledger() }.to_text();
+    let own = new_ledger().object;
+    for (annotation, status) in [(&theirs, &ours), (&ours, &theirs)] {
+        let found = Ledger::of(&own, Some(annotation), Some(status)).expect("readable").expect("there");
+        assert_eq!((found.seq, found.object), (4, own.clone()));
+    }
+    let only = Ledger::of(&own, Some(&theirs), None).expect("readable").expect("there");
+    assert_eq!(only.object, "shop/other", "alone it is a copy, and told");
+}
+
+#[test]
+fn a_ledger_that_cannot_be_followed_costs_no_copy_of_it() {
+    for spoil in [
+        (|case: &mut Case| case.ledger = Err(LedgerError::Garbled("expected value".to_owned())))
+            as fn(&mut Case),
+        |case| case.ledger().cluster = ClusterId::new("far-away"),
+    ] {
+        let mut case = Case::managed();
+        case.status.ledger = Some("the good copy".to_owned());
+        spoil(&mut case);
+        assert_eq!(case.next().status.ledger.as_deref(), Some("the good copy"));
+    }
+}
+
+#[test]
+fn without_a_ledger_no_operation_is_ours() {
+    let mut case = Case::managed();
+    case.operates(OperationKind::Create, Some(crate::fixture::ACTION));
+    case.ledger = Ok(None);
+    let decision = case.next();
+    assert_eq!(says(&decision), "Stalled NameTaken");
+    assert_eq!(decision.status.operation, None);
+}

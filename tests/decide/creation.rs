@@ -168,6 +168,11 @@ const ROWS: &[Row] = &[
         },
         "read list",
     ),
+    (
+        "the list is older than the running actions: a creation that ended in between is in neither",
+        |case| case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(2) },
+        "read list",
+    ),
 ];
 
 #[test]

@@ -44,6 +44,14 @@ const ROWS: &[Row] = &[
         "Ready Running",
     ),
     (
+        "dealt with before, as the receipt alone still tells",
+        |case| {
+            let receipt = Receipt { requested_at: wall_at(-60), ..crate::fixture::receipt(None) };
+            case.status.handled_requests.insert(OneShot::Reset, receipt);
+        },
+        "Ready Running",
+    ),
+    (
         "a later one was dealt with",
         |case| {
             case.ledger().handled.insert(OneShot::Reset, wall_at(-50));

@@ -8,6 +8,7 @@ mod support;
 
 mod crash;
 mod draw;
+mod input;
 mod judge;
 mod oracle;
 mod pairs;
@@ -15,5 +16,5 @@ mod plan;
 mod rest;
 mod stable;
 mod stale;
+mod tracking;
 mod workload;
-mod worlds;

@@ -13,5 +13,6 @@ mod life;
 mod outcome;
 mod reset;
 mod resize;
+mod restore;
 mod running;
 mod snapshots;

@@ -20,7 +20,8 @@ impl World {
                 // Whether it took effect is not known here, so the next one is compared with nothing.
                 last.remove(&key);
             }
-            if write.subresource == "status" && write.code == Some(200) {
+            // A merge only removes what somebody else had put into the status.
+            if write.subresource == "status" && write.apply && write.code == Some(200) {
                 check_status(&write.body["status"], last.get(&key), &key.1);
                 last.insert(key, write.body["status"].clone());
             }

@@ -160,6 +160,18 @@ impl World {
         Self { sim: Sim::new(config), api, setup: Setup::default(), replicas: AtomicU64::new(0) }
     }
 
+    /// Another cluster, with its own API server and cluster id, on the same account of the same cloud.
+    pub fn beside(&self, cluster: &str) -> Self {
+        let clock = Clock::starting_at(self.now());
+        let api = MemoryApi::with_clock(move || clock.now().wall);
+        for definition in itcare_operator::crd::print::all() {
+            api.define(&definition);
+        }
+        let setup = Setup { cluster: cluster.to_owned(), ..self.setup.clone() };
+        // Two processes never draw the same attempt.
+        Self { sim: self.sim.clone(), api, setup, replicas: AtomicU64::new(1_000) }
+    }
+
     /// A cloud that does not protect us: names are not unique, the snapshot slot is not single.
     pub fn lax() -> Self {
         let world = Self::new();

@@ -56,6 +56,8 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
 
 fn decide_in_account(mut pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
     let view = pass.view;
+    // No VM and no intent: an operation in the status is of a ledger that was lost.
+    pass.status.operation = None;
     if let Some(id) = view.spec.instance_id {
         return adopt(pass, checked, InstanceId::new(id), Duration::ZERO);
     }
@@ -66,7 +68,7 @@ fn decide_in_account(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instance
     };
     let named: Vec<&Listed> = named.iter().filter(|item| item.is_live()).collect();
     match named.as_slice() {
-        [] => create(pass, checked),
+        [] => create(pass, checked, listed_at),
         [one] => match view.spec.adoption_policy {
             AdoptionPolicy::ByName => {
                 let id = one.id;
@@ -183,11 +185,11 @@ fn sent_at_creation(spec: &ITCareInstanceSpec) -> Applied {
     applied
 }
 
-fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
+fn create(pass: Pass<'_>, checked: &Checked, listed_at: Duration) -> Decision<InstanceStatus> {
     let view = pass.view;
     let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
-    let running = match view.cloud.running.since(mark) {
-        Observed::Present { value, .. } => value,
+    let (running, running_at) = match view.cloud.running.since(mark) {
+        Observed::Present { value, at } => (value, at),
         Observed::Absent { .. } | Observed::Unknown => {
             return ask(pass, Need::Running { since: mark }, "looking for running actions");
         }
@@ -205,6 +207,11 @@ fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
             message,
             Wake::After(view.site.action_interval),
         );
+    }
+    if listed_at < running_at {
+        // A creation that ended between the two reads is in neither: the list must be the later one.
+        let need = Need::List { service: checked.service, since: running_at };
+        return ask(pass, need, "listing the instances of the service");
     }
     match pass.hold(OperationKind::Create) {
         Hold::No => {}

@@ -42,6 +42,7 @@ pub fn next(view: &View<'_>) -> Decision<InstanceStatus> {
         Admission::Rebind(ledger) => pass.change(*ledger),
         Admission::Copy(from) => return drop_copy(pass, &from),
         Admission::Stalled(reason, message) => {
+            pass.leave_ledger();
             // Retain lets go in every stalled state: the way out that needs no call.
             return if letting_go {
                 pass.finish(Step::RemoveFinalizer, Wake::OnChange)

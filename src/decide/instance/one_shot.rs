@@ -27,8 +27,13 @@ pub(super) enum Reset {
 /// The request that was not dealt with yet, if there is one.
 pub(super) fn pending<'a>(pass: &Pass<'a>) -> Option<&'a ResetRequest> {
     let request = pass.view.spec.reset.as_ref()?;
-    let newer =
-        request::is_new(OneShot::Reset, request.requested_at, pass.view.object.created, pass.ledger.as_ref());
+    let newer = request::is_new(
+        OneShot::Reset,
+        request.requested_at,
+        pass.view.object.created,
+        pass.ledger.as_ref(),
+        &pass.status.handled_requests,
+    );
     newer.then_some(request)
 }
 

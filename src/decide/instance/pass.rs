@@ -18,6 +18,8 @@ pub(super) struct Pass<'a> {
     pub ledger: Option<Ledger>,
     /// Whether `ledger` differs from what is written.
     dirty: bool,
+    /// The ledger is not ours to write: what the status keeps of it stays as it is.
+    leaves_ledger: bool,
     pub status: InstanceStatus,
     pub memory: Memory,
     pub notes: Vec<Note>,
@@ -38,6 +40,7 @@ impl<'a> Pass<'a> {
             view,
             ledger: None,
             dirty: false,
+            leaves_ledger: false,
             status: view.status.clone(),
             memory: view.memory.clone(),
             notes: Vec::new(),
@@ -53,6 +56,11 @@ impl<'a> Pass<'a> {
     pub fn change(&mut self, ledger: Ledger) {
         self.dirty = self.dirty || self.ledger.as_ref() != Some(&ledger);
         self.ledger = Some(ledger);
+    }
+
+    /// A ledger that cannot be followed is a person's to mend; its second copy may be the good one.
+    pub fn leave_ledger(&mut self) {
+        self.leaves_ledger = true;
     }
 
     /// Changes the ledger in place.
@@ -92,8 +100,9 @@ impl<'a> Pass<'a> {
 
     /// Whether a fresh look was asked for and not given yet.
     pub fn look_requested(&self) -> bool {
-        let asked = &self.view.object.reconcile_requested;
-        asked.is_some() && *asked != self.view.status.last_handled_reconcile_at
+        // The receipt holds so much of it.
+        let asked = self.view.object.reconcile_requested.as_deref().map(|text| bounded(text, 256));
+        asked.is_some() && asked != self.view.status.last_handled_reconcile_at
     }
 
     /// The receipt for that request is due once this pass has looked.
@@ -253,7 +262,7 @@ impl<'a> Pass<'a> {
                 self.status.drift = facts::keep_since(&self.view.status.drift, self.drift);
             }
         }
-        if !matches!(step, Step::DropLedger) {
+        if !matches!(step, Step::DropLedger) && !self.leaves_ledger {
             self.status.ledger = self.ledger.as_ref().map(Ledger::to_text);
         }
         Decision { step, status: self.status, wake, notes: self.notes, memory: self.memory }

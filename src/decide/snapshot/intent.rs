@@ -237,7 +237,10 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
     {
         return bind(pass, slot, candidates.first().map(|action| action.id));
     }
-    let known = pass.status.operation.as_ref().and_then(|operation| operation.action_id);
+    // What was followed for another attempt has not been followed for this one.
+    let followed =
+        pass.status.operation.as_ref().filter(|other| other.attempt.as_ref() == Some(&intent.attempt));
+    let known = followed.and_then(|operation| operation.action_id);
     if intent.kind == OperationKind::Recover && candidates.len() > 1 {
         let words = "several actions may come of it".to_owned();
         return end_recover(pass, intent, OperationResult::OutcomeUnknown, None, Some(words));

@@ -250,6 +250,7 @@ fn recover_pending<'a>(pass: &Pass<'a>) -> Option<&'a RecoverRequest> {
         request.requested_at,
         pass.view.object.created,
         pass.ledger.as_ref(),
+        &pass.status.handled_requests,
     );
     newer.then_some(request)
 }

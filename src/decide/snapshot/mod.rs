@@ -40,6 +40,7 @@ pub fn next(view: &SnapshotView<'_>) -> Decision<SnapshotStatus> {
         Admission::Rebind(ledger) => pass.change(*ledger),
         Admission::Copy(from) => return drop_copy(pass, &from),
         Admission::Stalled(reason, message) => {
+            pass.leave_ledger();
             return if letting_go {
                 pass.finish(Step::RemoveFinalizer, Wake::OnChange)
             } else {

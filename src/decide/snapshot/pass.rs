@@ -29,6 +29,8 @@ pub(super) struct Pass<'a> {
     pub view: &'a SnapshotView<'a>,
     pub ledger: Option<Ledger>,
     dirty: bool,
+    /// The ledger is not ours to write: what the status keeps of it stays as it is.
+    leaves_ledger: bool,
     pub status: SnapshotStatus,
     pub memory: Memory,
     pub notes: Vec<Note>,
@@ -45,6 +47,7 @@ impl<'a> Pass<'a> {
             view,
             ledger: None,
             dirty: false,
+            leaves_ledger: false,
             status: view.status.clone(),
             memory: view.memory.clone(),
             notes: Vec::new(),
@@ -57,6 +60,11 @@ impl<'a> Pass<'a> {
     pub fn change(&mut self, ledger: Ledger) {
         self.dirty = self.dirty || self.ledger.as_ref() != Some(&ledger);
         self.ledger = Some(ledger);
+    }
+
+    /// A ledger that cannot be followed is a person's to mend; its second copy may be the good one.
+    pub fn leave_ledger(&mut self) {
+        self.leaves_ledger = true;
     }
 
     pub fn edit(&mut self, edit: impl FnOnce(&mut Ledger)) {
@@ -109,8 +117,9 @@ impl<'a> Pass<'a> {
     }
 
     pub fn look_requested(&self) -> bool {
-        let asked = &self.view.object.reconcile_requested;
-        asked.is_some() && *asked != self.view.status.last_handled_reconcile_at
+        // The receipt holds so much of it.
+        let asked = self.view.object.reconcile_requested.as_deref().map(|text| bounded(text, 256));
+        asked.is_some() && asked != self.view.status.last_handled_reconcile_at
     }
 
     pub fn mark_observed(&mut self) {
@@ -265,7 +274,7 @@ impl<'a> Pass<'a> {
             );
             self.status.observed_generation = Some(self.generation());
         }
-        if !matches!(step, Step::DropLedger) {
+        if !matches!(step, Step::DropLedger) && !self.leaves_ledger {
             self.status.ledger = self.ledger.as_ref().map(Ledger::to_text);
         }
         Decision { step, status: self.status, wake, notes: self.notes, memory: self.memory }

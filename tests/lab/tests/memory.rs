@@ -94,6 +94,21 @@ async fn a_hanging_request_hangs_without_effect() {
 }
 
 #[tokio::test]
+async fn a_late_reply_shows_the_object_as_it_was_written() {
+    let api = MemoryApi::new();
+    api.create(instance("a")).unwrap();
+    api.inject(Fault::delay_reply(Duration::from_millis(30)).verb(Verb::Patch));
+    let client = instances(&api);
+    let patch = label("1");
+    let parameters = PatchParams::default();
+    let mut request = pin!(client.patch("a", &parameters, &patch));
+    assert!(tokio::time::timeout(Duration::from_millis(10), &mut request).await.is_err());
+    assert_eq!(api.get(RESOURCE, "shop", "a").unwrap()["metadata"]["labels"]["l"], "1");
+    api.edit(RESOURCE, "shop", "a", |object| object["metadata"]["labels"]["l"] = json!("2")).unwrap();
+    assert_eq!(request.await.unwrap().metadata.labels.unwrap()["l"], "1");
+}
+
+#[tokio::test]
 async fn held_events_come_later_and_in_order() {
     let api = MemoryApi::new();
     let client = instances(&api);

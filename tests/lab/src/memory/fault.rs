@@ -16,6 +16,8 @@ pub(super) enum Kind {
     LoseReply,
     /// Answered, but late. The effect comes late too.
     Delay(Duration),
+    /// The request takes effect at once; its answer comes late.
+    DelayReply(Duration),
     /// Never answered, without effect.
     Hang,
     /// Never answered; the request took effect.
@@ -77,6 +79,11 @@ impl Fault {
     /// Waits before the request is looked at.
     pub fn delay(time: Duration) -> Self {
         Self::new(Kind::Delay(time))
+    }
+
+    /// The request takes effect at once, and is answered after this long: time for others to act in between.
+    pub fn delay_reply(time: Duration) -> Self {
+        Self::new(Kind::DelayReply(time))
     }
 
     /// Never answers, and does nothing.

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -83,6 +84,7 @@ impl MemoryApi {
             name,
         };
         let ticket = self.record(&call, query);
+        let mut late = Duration::ZERO;
         match self.next_fault(&call) {
             None => {}
             Some(Kind::Refuse(failure)) => {
@@ -101,6 +103,7 @@ impl MemoryApi {
                 std::future::pending().await
             }
             Some(Kind::Delay(time)) => tokio::time::sleep(time).await,
+            Some(Kind::DelayReply(time)) => late = time,
             Some(Kind::LoseReply) => {
                 let _ = self.answer(&call);
                 return Err(Box::new(std::io::Error::new(
@@ -115,6 +118,9 @@ impl MemoryApi {
             self.answer(&call).map(|(code, value)| json_response(code, &value))
         };
         let response = response.unwrap_or_else(|failure| refusal(&failure));
+        if !late.is_zero() {
+            tokio::time::sleep(late).await;
+        }
         self.close(ticket, response.status().as_u16());
         Ok(response)
     }

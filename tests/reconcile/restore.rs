@@ -1,0 +1,30 @@
+//! What a backup brings back: a status that another hand wrote. Whole matrices of this are in `faults`.
+
+use itcare_sim::Operation;
+use serde_json::{Value, json};
+
+use crate::support::{World, manifest};
+
+/// An apply removes only what its manager owns: what a restore wrote would stand beside it for ever, and a
+/// `Reconciling` among it would keep the object in progress.
+#[tokio::test(start_paused = true)]
+async fn nothing_stays_of_a_status_that_another_hand_wrote() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Creating").await;
+    let old = world.instance("web");
+    let lost = world.api.erase("itcareinstances", "shop", "web").expect("it is there");
+    let mut back = manifest::instance("web");
+    back["metadata"]["annotations"] = lost["metadata"]["annotations"].clone();
+    world.api.create(back).expect("it is accepted");
+    let status = old.status().clone();
+    let restore = |object: &mut Value| object["status"] = status;
+    world.api.edit("itcareinstances", "shop", "web", restore).expect("it is there");
+    world.quiet().await;
+    let seen = world.instance("web");
+    assert!(seen.is_ready(), "{seen:#?}");
+    assert_eq!(seen.condition("Reconciling"), None, "{seen:#?}");
+    assert_eq!(seen.status()["operation"], json!(null), "{seen:#?}");
+    assert_eq!(world.change_words(), [Operation::Create]);
+}

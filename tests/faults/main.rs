@@ -8,6 +8,8 @@ mod support;
 
 mod crash;
 mod oracle;
+mod outage;
+mod outage_states;
 mod plan;
 mod rest;
 mod stable;

@@ -134,6 +134,36 @@ async fn no_outage_lets_an_object_go_before_its_vm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn deletions_whose_actions_an_outage_hides_are_over_once_it_heals() {
+    let world = World::new();
+    let _operator = world.start();
+    let names = ["web", "db", "mail"];
+    for name in names {
+        world.apply(manifest::instance(name));
+        world.until_reason(name, "Running").await;
+    }
+    for name in names {
+        world.delete(name);
+    }
+    let sent = || world.sim.running().iter().filter(|action| action.process == "vm_delete").count();
+    world.wait("all DELETEs are sent", || (sent() == 3).then_some(()).ok_or_else(String::new)).await;
+    let calls = Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() };
+    let nothing =
+        FaultKind::Status { code: 200, body: "[]".to_owned(), headers: BTreeMap::new(), effect: false };
+    world.sim.inject(Fault::always(Match::operation(Operation::List), FaultKind::EmptyList));
+    world.sim.inject(Fault::always(Match::operation(Operation::ActionList), nothing));
+    world.sim.inject(Fault::always(calls, FaultKind::NotFound));
+    world.pass(Duration::from_secs(60)).await;
+    world.sim.clear_faults();
+    // All three vanished at once, so that a 404 proves nothing; the actions of their DELETEs do.
+    for name in names {
+        world.until_gone("itcareinstances", name).await;
+    }
+    assert!(world.sim.report().leftovers.is_empty());
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
 async fn under_another_account_everything_is_404_and_nothing_is_let_go() {
     let world = World::new();
     world.sim.accounts(|accounts| {

@@ -223,11 +223,16 @@ fn follow_delete(
                 )
             }
         },
-        // The action is forgotten: the VM itself tells.
-        Observed::Absent { .. } | Observed::Unknown => {
-            pass.status.operation = None;
-            delete(pass, checked, id)
-        }
+        // The action is not known: the VM itself tells. While that is not seen either, the action stays recorded:
+        // an outage may hide both, and afterwards the action's result is what proves the end.
+        Observed::Absent { .. } | Observed::Unknown => match pass.detail_since(seen_since) {
+            Observed::Unknown => ask(pass, Need::Detail(id), "confirming that the VM is gone"),
+            Observed::Absent { at } => absent(pass, checked, id, at),
+            Observed::Present { .. } => {
+                pass.status.operation = None;
+                delete(pass, checked, id)
+            }
+        },
     }
 }
 

@@ -5,6 +5,7 @@
 use kube::api::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
+use super::defaults::Defaults;
 use super::fields::Shapes;
 
 /// One kind of object.
@@ -16,10 +17,13 @@ pub(super) struct Definition {
     pub(super) resource: String,
     /// A custom resource: has a generation, and a PUT needs a resourceVersion.
     pub(super) custom: bool,
+    /// A PUT on what is not there creates it.
+    pub(super) put_creates: bool,
     /// `/status` is apart from the rest.
     pub(super) status: bool,
     /// What the schema fills in when there is no status.
     pub(super) status_default: Option<Value>,
+    pub(super) defaults: Defaults,
     pub(super) shapes: Shapes,
 }
 
@@ -30,10 +34,12 @@ impl Definition {
             group: group.to_owned(),
             version: version.to_owned(),
             kind: kind.to_owned(),
+            put_creates: resource == "leases",
             resource,
             custom: false,
             status: false,
             status_default: None,
+            defaults: Defaults::default(),
             shapes: Shapes::common(),
         }
     }
@@ -83,8 +89,10 @@ impl Definition {
             kind: spec["names"]["kind"].as_str()?.to_owned(),
             resource: spec["names"]["plural"].as_str()?.to_owned(),
             custom: true,
+            put_creates: false,
             status: version["subresources"]["status"].is_object(),
             status_default: schema["properties"]["status"].get("default").cloned(),
+            defaults: Defaults::of(schema),
             shapes,
         })
     }

@@ -93,6 +93,37 @@ pub(super) fn leaves(value: &Value, shapes: &Shapes) -> BTreeMap<Path, Value> {
     found
 }
 
+/// Without the lists of items that have none: who applies one owns nothing by it.
+pub(super) fn without_empty_lists(
+    mut leaves: BTreeMap<Path, Value>,
+    shapes: &Shapes,
+) -> BTreeMap<Path, Value> {
+    leaves.retain(|path, value| {
+        let names = path.iter().map(|step| match step {
+            Step::Field(name) => name.as_str(),
+            Step::Item(_) | Step::Member(_) => "[]",
+        });
+        let place = names.collect::<Vec<_>>().join(".");
+        *value != json!([]) || !matches!(shapes.at(&place), Some(Shape::Keyed(_) | Shape::Set))
+    });
+    leaves
+}
+
+/// The value without its empty lists of items.
+pub(super) fn without_empty_items(value: &Value, shapes: &Shapes) -> Value {
+    fn prune(value: &mut Value, shapes: &Shapes, place: &str) {
+        let Value::Object(fields) = value else { return };
+        fields.retain(|name, inner| {
+            let place = join(place, name);
+            prune(inner, shapes, &place);
+            *inner != json!([]) || !matches!(shapes.at(&place), Some(Shape::Keyed(_) | Shape::Set))
+        });
+    }
+    let mut pruned = value.clone();
+    prune(&mut pruned, shapes, "");
+    pruned
+}
+
 fn collect(value: &Value, shapes: &Shapes, place: &str, path: &mut Path, found: &mut BTreeMap<Path, Value>) {
     let shape = shapes.at(place);
     match (value, shape) {

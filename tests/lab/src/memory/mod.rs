@@ -9,6 +9,7 @@
 //! of unknown fields, RBAC, namespace life cycle (a namespace need not exist), garbage collection,
 //! JSON and strategic merge patches, conversion between the two APIs of events.
 
+mod defaults;
 mod definition;
 mod direct;
 mod failure;

@@ -203,7 +203,10 @@ impl Call {
                 let created = state.store.create(&definition, namespace, &self.body, &write)?;
                 Ok((201, (*created).clone()))
             }
-            Verb::Update => state.store.replace(&definition, &key, &write, &self.body).map(found),
+            Verb::Update => {
+                let (object, created) = state.store.replace(&definition, &key, &write, &self.body)?;
+                Ok((if created { 201 } else { 200 }, (*object).clone()))
+            }
             Verb::Patch if self.is_apply() => {
                 let force = self.options.flag("force");
                 let (object, created) = state.store.apply(&definition, &key, &write, force, &self.body)?;

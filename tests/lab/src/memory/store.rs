@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::definition::Definition;
 use super::failure::Failure;
-use super::fields::{merge, merge_patch, remove};
+use super::fields::{merge, merge_patch, remove, without_empty_items, without_empty_lists};
 use super::ownership::{Owners, Writer, owned_leaves};
 use super::settle::{
     bump_generation, check_uid, check_version, default_status, differs_in_spec, drop_empty, has_finalizers,
@@ -196,10 +196,15 @@ impl Store {
         if definition.status {
             set_or_remove(&mut object, "status", None);
         }
+        if !writer.apply {
+            definition.defaults.fill(&mut object);
+        }
         let mut owners = Owners::default();
         let leaves = owned_leaves(&object, &definition.shapes);
         if writer.apply {
-            owners.apply(writer, &leaves, &BTreeMap::new());
+            // What an applied object leaves to the schema belongs to nobody.
+            definition.defaults.fill(&mut object);
+            owners.apply(writer, &without_empty_lists(leaves, &definition.shapes), &BTreeMap::new());
         } else {
             owners.update(writer, &BTreeMap::new(), &leaves);
         }
@@ -208,24 +213,35 @@ impl Store {
         Ok(self.commit(key, Stored { object: Arc::new(object), owners, defaulted }, Happened::Added))
     }
 
-    /// PUT: the body is the wished object.
+    /// PUT: the body is the wished object. True in the answer when it was created.
     pub(super) fn replace(
         &mut self,
         definition: &Definition,
         key: &Key,
         write: &Write,
         body: &Value,
-    ) -> Result<Arc<Value>, Failure> {
+    ) -> Result<(Arc<Value>, bool), Failure> {
         let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        self.update(definition, key, write, |live| {
-            if definition.custom && version.is_empty() {
+        if definition.put_creates && !self.objects.contains_key(key) {
+            return match body["metadata"]["uid"].as_str() {
+                Some(_) => Err(Failure::stale(&definition.qualified(), &key.name)),
+                None => {
+                    let mut body = body.clone();
+                    set_or_remove(&mut body["metadata"], "resourceVersion", None);
+                    Ok((self.create(definition, &key.namespace, &body, write)?, true))
+                }
+            };
+        }
+        let updated = self.update(definition, key, write, |live| {
+            // Of a PUT the uid is a precondition, elsewhere it is a field that may not change.
+            check_uid(live, body).map_err(|_| Failure::stale(&definition.qualified(), &key.name))?;
+            if (definition.custom || definition.put_creates) && version.is_empty() {
                 let message = "metadata.resourceVersion: Invalid value: 0: must be specified for an update";
                 return Err(Failure::new(422, message));
             }
-            // Of a PUT the uid is a precondition, elsewhere it is a field that may not change.
-            check_uid(live, body).map_err(|_| Failure::stale(&definition.qualified(), &key.name))?;
             Ok(body.clone())
-        })
+        })?;
+        Ok((updated, false))
     }
 
     /// PUT and merge patch: `produce` makes the wished object from the live one.
@@ -237,9 +253,16 @@ impl Store {
         produce: impl FnOnce(&Value) -> Result<Value, Failure>,
     ) -> Result<Arc<Value>, Failure> {
         let live = self.objects.get(key).ok_or_else(|| missing(definition, key))?.clone();
-        let proposed = produce(&live.object)?;
+        let mut proposed = produce(&live.object)?;
+        definition.defaults.fill(&mut proposed);
         check_version(definition, key, &live.object, &proposed)?;
-        check_uid(&live.object, &proposed)?;
+        // A write of the status leaves the metadata alone, and does not look at it.
+        if write.part != Part::Status {
+            check_uid(&live.object, &proposed)?;
+        }
+        if write.part != Part::Main {
+            default_status(definition, &mut proposed);
+        }
         let settled = settle(definition, write.part, &live.object, proposed)?;
         let old = owned_leaves(&live.object, &definition.shapes);
         let new = owned_leaves(&settled, &definition.shapes);
@@ -275,26 +298,35 @@ impl Store {
             if part == Part::Status {
                 return Err(missing(definition, key));
             }
+            // It speaks of an object that was there: another of that name is not made in its place.
+            if body["metadata"]["uid"].as_str().is_some_and(|uid| !uid.is_empty()) {
+                return Err(Failure::stale(&definition.qualified(), &key.name));
+            }
             let mut body = body.clone();
             body["metadata"]["name"] = json!(key.name);
+            set_or_remove(&mut body["metadata"], "resourceVersion", None);
             return Ok((self.create(definition, &key.namespace, &body, write)?, true));
         };
         check_version(definition, key, &live.object, body)?;
         let wanted = only(definition, part, body);
         let shapes = &definition.shapes;
-        let applied = owned_leaves(&wanted, shapes);
+        let applied = without_empty_lists(owned_leaves(&wanted, shapes), shapes);
         let old = owned_leaves(&live.object, shapes);
         let mut owners = live.owners.clone();
         if !force {
             owners.conflicts(writer, &applied, &old)?;
+        }
+        if part == Part::Main {
+            check_uid(&live.object, body)?;
         }
         let mut kept = owners.of_others(writer);
         kept.extend(applied.keys().cloned());
         let gone = owners.of(writer).into_iter().filter(|path| !kept.contains(path)).collect();
         let mut merged = merge(&live.object, &wanted, shapes);
         remove(&mut merged, &gone, &kept, shapes);
-        // What was applied as empty on purpose has just gone with its contents.
-        let merged = merge(&merged, &wanted, shapes);
+        // A map that was applied as empty has just gone with its contents; a list of items stays away.
+        let mut merged = merge(&merged, &without_empty_items(&wanted, shapes), shapes);
+        definition.defaults.fill(&mut merged);
         owners.apply(writer, &applied, &old);
         let settled = settle(definition, part, &live.object, merged)?;
         owners.prune(&owned_leaves(&settled, shapes));
@@ -336,7 +368,8 @@ impl Store {
         object["metadata"]["deletionTimestamp"] = json!(now);
         object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
         bump_generation(&mut object);
-        let stored = Stored { object: Arc::new(object), ..live };
+        // This update saves the default too.
+        let stored = Stored { object: Arc::new(object), owners: live.owners, defaulted: false };
         Ok((self.commit(key.clone(), stored, Happened::Modified), false))
     }
 
@@ -361,16 +394,17 @@ impl Store {
         mut owners: Owners,
         write: &Write,
     ) -> Result<Arc<Value>, Failure> {
+        default_status(definition, &mut settled);
         if settled == *live.object && owners == live.owners && !live.defaulted {
             return Ok(live.object.clone());
         }
         if definition.custom && differs_in_spec(definition, &live.object, &settled) {
             bump_generation(&mut settled);
         }
-        default_status(definition, &mut settled);
         owners.stamp(&write.writer, &definition.api_version(), &write.now);
         if !settled["metadata"]["deletionTimestamp"].is_null() && !has_finalizers(&settled) {
             self.erase(key);
+            settled["metadata"]["managedFields"] = owners.managed_fields();
             return Ok(Arc::new(settled));
         }
         let stored = Stored { object: Arc::new(settled), owners, defaulted: false };

@@ -1,184 +1,21 @@
-//! The in-memory API server held against the real one: the same calls, the same visible results.
+//! A fixed script of the cases that are worth a name, on a kind whose schema allows anything.
 //!
-//! Masked are uid, times, resourceVersion and managedFields; of refusals, code and reason count.
+//! What a client may ask and how answers are masked is in `run`.
 
-use std::time::Duration;
-
-use futures::StreamExt;
-use itcare_lab::apply::apply_yaml;
+use itcare_lab::apply::{apply_yaml, documents};
 use itcare_lab::controlplane::Namespace;
 use itcare_lab::memory::MemoryApi;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{
-    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
-    Preconditions, WatchEvent, WatchParams,
+    DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
 };
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-const CRD: &str = include_str!("fixtures/minimal-crd.yaml");
+use crate::run::{Run, condition, refusal, thing};
+
+const CRD: &str = include_str!("../fixtures/minimal-crd.yaml");
 const LAST: &str = "zz-last";
-
-/// One run: what was asked, and what was seen.
-struct Run {
-    api: Api<DynamicObject>,
-    client: Client,
-    namespace: String,
-    seen: Vec<(String, Value)>,
-    version: Option<String>,
-}
-
-impl Run {
-    fn new(client: Client, namespace: &str) -> Self {
-        let kind = GroupVersionKind::gvk("itcare.cegedim.cloud", "v1alpha1", "ITCareInstance");
-        let api = Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&kind));
-        Self { api, client, namespace: namespace.to_owned(), seen: Vec::new(), version: None }
-    }
-
-    /// Notes an answer, and whether it has the resourceVersion of the answer before.
-    fn note(&mut self, step: &str, answer: Result<DynamicObject, kube::Error>) -> Option<DynamicObject> {
-        let (value, object) = match answer {
-            Ok(object) => {
-                let version = object.metadata.resource_version.clone();
-                let unchanged = version == self.version;
-                self.version = version;
-                let mut value = masked(&object);
-                value["same version as before"] = json!(unchanged);
-                (value, Some(object))
-            }
-            Err(error) => (refusal(&error), None),
-        };
-        self.seen.push((step.to_owned(), value));
-        object
-    }
-
-    fn note_value(&mut self, step: &str, value: Value) {
-        self.seen.push((step.to_owned(), value));
-    }
-
-    async fn create(&mut self, step: &str, object: Value) -> Option<DynamicObject> {
-        let object = serde_json::from_value(object).unwrap();
-        let answer = self.api.create(&PostParams::default(), &object).await;
-        self.note(step, answer)
-    }
-
-    async fn merge(&mut self, step: &str, name: &str, patch: Value) -> Option<DynamicObject> {
-        let answer = self.api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
-        self.note(step, answer)
-    }
-
-    async fn put(&mut self, step: &str, object: Value) {
-        let object: DynamicObject = serde_json::from_value(object).unwrap();
-        let name = object.metadata.name.clone().unwrap();
-        let answer = self.api.replace(&name, &PostParams::default(), &object).await;
-        self.note(step, answer);
-    }
-
-    async fn apply(&mut self, step: &str, manager: &str, body: Value) -> Option<DynamicObject> {
-        let name = body["metadata"]["name"].as_str().unwrap().to_owned();
-        let answer = self.api.patch(&name, &PatchParams::apply(manager).force(), &Patch::Apply(body)).await;
-        self.note(step, answer)
-    }
-
-    async fn status(
-        &mut self,
-        step: &str,
-        manager: &str,
-        force: bool,
-        status: Value,
-    ) -> Option<DynamicObject> {
-        let mut body = thing("a", Value::Null);
-        body.as_object_mut().unwrap().remove("spec");
-        body["status"] = status;
-        let parameters = PatchParams { force, ..PatchParams::apply(manager) };
-        let answer = self.api.patch_status("a", &parameters, &Patch::Apply(body)).await;
-        self.note(step, answer)
-    }
-
-    async fn delete(&mut self, step: &str, name: &str, parameters: &DeleteParams) {
-        match self.api.delete(name, parameters).await {
-            Ok(answer) => match answer
-                .map_right(|status| serde_json::to_value(&status).unwrap())
-                .map_left(Ok)
-                .left_or_else(Err)
-            {
-                Ok(object) => drop(self.note(step, Ok(object))),
-                Err(mut status) => {
-                    status["details"].as_object_mut().unwrap().remove("uid");
-                    self.note_value(step, status);
-                }
-            },
-            Err(error) => drop(self.note(step, Err(error))),
-        }
-    }
-
-    async fn list(&mut self, step: &str, parameters: ListParams) -> Option<String> {
-        let answer = self.api.list(&parameters).await;
-        match answer {
-            Ok(list) => {
-                let names: Vec<_> = list.items.iter().map(|item| item.metadata.name.clone()).collect();
-                let token = list.metadata.continue_.filter(|token| !token.is_empty());
-                let left = list.metadata.remaining_item_count;
-                self.note_value(step, json!({"names": names, "more": token.is_some(), "left": left}));
-                token
-            }
-            Err(error) => {
-                self.note_value(step, refusal(&error));
-                None
-            }
-        }
-    }
-
-    /// What a watch from `version` sees up to the last object.
-    async fn watch(&mut self, step: &str, parameters: &WatchParams, version: &str, last: &str) {
-        let mut events = Vec::new();
-        let mut stream = self.api.watch(parameters, version).await.unwrap().boxed();
-        let all = async {
-            while let Some(event) = stream.next().await {
-                match event.unwrap() {
-                    WatchEvent::Added(object) => events.push(json!({"ADDED": masked(&object)})),
-                    WatchEvent::Modified(object) => events.push(json!({"MODIFIED": masked(&object)})),
-                    WatchEvent::Deleted(object) => events.push(json!({"DELETED": masked(&object)})),
-                    WatchEvent::Bookmark(_) => continue,
-                    WatchEvent::Error(status) => events.push(json!({"ERROR": status.code})),
-                }
-                if events.last().is_some_and(|event| event.to_string().contains(last)) {
-                    break;
-                }
-            }
-        };
-        let complete = tokio::time::timeout(Duration::from_secs(20), all).await.is_ok();
-        events.push(json!({"complete": complete}));
-        self.seen.push((step.to_owned(), Value::Array(events)));
-    }
-}
-
-fn thing(name: &str, spec: Value) -> Value {
-    json!({"apiVersion": "itcare.cegedim.cloud/v1alpha1", "kind": "ITCareInstance", "metadata": {"name": name}, "spec": spec})
-}
-
-fn condition(name: &str, status: &str) -> Value {
-    json!({"type": name, "status": status, "reason": "Test", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"})
-}
-
-fn masked(object: &DynamicObject) -> Value {
-    let mut value = serde_json::to_value(object).unwrap();
-    let metadata = value["metadata"].as_object_mut().unwrap();
-    for field in ["managedFields", "resourceVersion", "uid", "creationTimestamp", "namespace"] {
-        metadata.remove(field);
-    }
-    if metadata.contains_key("deletionTimestamp") {
-        metadata.insert("deletionTimestamp".into(), json!("set"));
-    }
-    value
-}
-
-fn refusal(error: &kube::Error) -> Value {
-    match error {
-        kube::Error::Api(status) => json!({"code": status.code, "reason": status.reason}),
-        other => json!({"error": other.to_string()}),
-    }
-}
 
 /// Creates, patches and preconditions.
 async fn writes(run: &mut Run) {
@@ -382,7 +219,9 @@ async fn the_memory_server_does_what_the_real_one_does() {
     let namespace = Namespace::fresh("differential").await;
     apply_yaml(&namespace.client(), CRD, "test").await.unwrap();
     let real = everything(namespace.client(), namespace.name()).await;
-    let memory = everything(MemoryApi::new().client(), namespace.name()).await;
+    let memory = MemoryApi::new();
+    memory.define(&documents(CRD).unwrap()[0]);
+    let memory = everything(memory.client(), namespace.name()).await;
 
     let mut differences = Vec::new();
     for (index, (step, expected)) in real.iter().enumerate() {

@@ -11,8 +11,6 @@ mod draw;
 mod input;
 mod judge;
 mod oracle;
-mod outage;
-mod outage_states;
 mod pairs;
 mod plan;
 mod rest;

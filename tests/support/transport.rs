@@ -1,6 +1,8 @@
 //! The simulator's router in the place of the network. Replies take time, so that other things happen
 //! between a request, its effect and its reply.
 
+#![allow(dead_code, reason = "each suite uses its own part of this")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -81,7 +81,7 @@ pub async fn good(workload: &Workload, cloud: &str, target: Target) -> (Good, Ve
         }
         ledgers.push(ledger.clone());
     }
-    (Good { end: End::of(&world), calls: Vec::new(), writes: ledgers.len() }, ledgers)
+    (Good { end: End::of(&world), calls: Vec::new(), writes: ledgers.len(), revisions: 0 }, ledgers)
 }
 
 impl Scene<'_> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::subject::{Gathered, Subject};
 use super::{Context, gather};
-use crate::crd::{Condition, ConditionType, FIELD_MANAGER, LEDGER_ANNOTATION, Reason, Record, condition};
+use crate::crd::{Condition, ConditionType, FIELD_MANAGER, Reason, Record, condition};
 use crate::decide::{Decision, Note};
 
 /// Whether a status stands in the object now.
@@ -18,7 +18,7 @@ use crate::decide::{Decision, Note};
 pub enum Written {
     /// It does, or nobody needs it any more.
     Done,
-    /// The object's status or ledger is not the one that was decided upon: decide anew.
+    /// The object's status is not the one that was decided upon: decide anew.
     Moved,
 }
 
@@ -82,8 +82,8 @@ pub async fn status<K: Subject>(
             return Ok(Written::Done);
         }
         K::wrote(context, Arc::clone(&live));
-        let ledger = |record: &Record<K>| record.annotation(LEDGER_ANNOTATION).map(str::to_owned);
-        if live.status_text() != base.status_text() || ledger(&live) != ledger(&base) {
+        // The ledger is not compared: where somebody wiped the annotation, this status brings the other copy.
+        if live.status_text() != base.status_text() {
             return Ok(Written::Moved);
         }
         base = live;

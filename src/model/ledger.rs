@@ -266,12 +266,18 @@ impl Ledger {
     /// # Errors
     /// The first copy that cannot be read.
     pub fn newest(annotation: Option<&str>, status: Option<&str>) -> Result<Option<Self>, LedgerError> {
-        let parse = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(Self::parse).transpose();
-        let (one, two) = (parse(annotation)?, parse(status)?);
-        Ok(match (one, two) {
+        Ok(Self::newer(Self::read(annotation)?, Self::read(status)?))
+    }
+
+    fn read(copy: Option<&str>) -> Result<Option<Self>, LedgerError> {
+        copy.filter(|text| !text.is_empty()).map(Self::parse).transpose()
+    }
+
+    fn newer(one: Option<Self>, two: Option<Self>) -> Option<Self> {
+        match (one, two) {
             (Some(one), Some(two)) => Some(if two.seq > one.seq { two } else { one }),
             (one, two) => one.or(two),
-        })
+        }
     }
 
     /// The same for one object: a copy that speaks of another object was put there by a hand, and does not count
@@ -284,13 +290,12 @@ impl Ledger {
         annotation: Option<&str>,
         status: Option<&str>,
     ) -> Result<Option<Self>, LedgerError> {
-        let (one, two) = (Self::newest(annotation, None)?, Self::newest(None, status)?);
         let ours = |ledger: &Self| ledger.object == object;
-        match (one, two) {
-            (Some(one), Some(two)) if ours(&one) && !ours(&two) => Ok(Some(one)),
-            (Some(one), Some(two)) if ours(&two) && !ours(&one) => Ok(Some(two)),
-            (Some(_), Some(_)) | (None, _) | (_, None) => Self::newest(annotation, status),
-        }
+        Ok(match (Self::read(annotation)?, Self::read(status)?) {
+            (Some(one), Some(two)) if ours(&one) && !ours(&two) => Some(one),
+            (Some(one), Some(two)) if ours(&two) && !ours(&one) => Some(two),
+            (one, two) => Self::newer(one, two),
+        })
     }
 
     /// The next version of this ledger.

@@ -16,5 +16,6 @@ mod plan;
 mod rest;
 mod stable;
 mod stale;
+mod strike;
 mod tracking;
 mod workload;

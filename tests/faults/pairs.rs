@@ -15,8 +15,9 @@ use tokio::time::sleep;
 use crate::draw::Draw;
 use crate::judge::{GIVEN_UP, judge};
 use crate::oracle::End;
-use crate::plan::{CLOUDS, Good, Plan, Stage, good_on, on_paused_time, prepared_on, run, settle};
+use crate::plan::{Good, Plan, Stage, good_on, on_paused_time, prepared_on, run, settle};
 use crate::rest::{Way, action_ways, list_ways, ways};
+use crate::strike::{Armed, Boundary, Side, hang};
 use crate::support::{Replica, World};
 use crate::workload::{self, Workload};
 
@@ -33,10 +34,8 @@ enum Trouble {
     Call { index: u32, way: Way },
     /// A request to the API server that is meant to change something.
     Write { index: u32, way: Refusal },
-    /// The process dies at a call, before or after its effect.
-    DiesAtCall { index: u32, effect: bool },
-    /// The same at a write.
-    DiesAtWrite { index: u32, effect: bool },
+    /// The process dies.
+    Dies { boundary: Boundary, side: Side },
     /// The cache of the objects stands still for a while.
     Held { change: u64, seconds: u64 },
     /// The lists of ITCare lag for the whole run.
@@ -59,8 +58,7 @@ impl fmt::Debug for Trouble {
         match self {
             Self::Call { index, way } => write!(f, "call {index} {}", way.0),
             Self::Write { index, way } => write!(f, "write {index} {way:?}"),
-            Self::DiesAtCall { index, effect } => write!(f, "dies at call {index} effect {effect}"),
-            Self::DiesAtWrite { index, effect } => write!(f, "dies at write {index} effect {effect}"),
+            Self::Dies { boundary, side } => write!(f, "dies at {boundary:?}/{side:?}"),
             Self::Held { change, seconds } => write!(f, "cache held at {change} for {seconds} s"),
             Self::Lagging { list, seconds } => write!(f, "{list:?} lags {seconds} s"),
         }
@@ -89,8 +87,13 @@ impl Trouble {
                 let ways = [Conflict, Fails, Throttles, LosesReply, Unreachable, Slow];
                 Self::Write { index: index(draw, good.writes), way: *draw.pick(&ways) }
             }
-            6 => Self::DiesAtCall { index: index(draw, good.calls.len()), effect: draw.one_in(2) },
-            7 => Self::DiesAtWrite { index: index(draw, good.writes), effect: draw.one_in(2) },
+            number @ (6 | 7) => {
+                let boundary = match number {
+                    6 => Boundary::Call(index(draw, good.calls.len())),
+                    _ => Boundary::Write(index(draw, good.writes)),
+                };
+                Self::Dies { boundary, side: if draw.one_in(2) { Side::After } else { Side::Before } }
+            }
             8 => Self::Held { change: draw.below(good.revisions + 1), seconds: *draw.pick(&[5, 40, 300]) },
             _ => Self::Lagging {
                 list: *draw.pick(&[Operation::List, Operation::ActionList]),
@@ -104,7 +107,7 @@ impl Trouble {
         match self {
             Self::Call { index, way } => {
                 let id = world.sim.inject(Fault::once(Match::any(), way.1.clone()).after(*index));
-                Some(Armed::Call { id, kills: false })
+                Some(Armed::Call(id))
             }
             Self::Write { index, way } => {
                 let fault = match way {
@@ -115,17 +118,9 @@ impl Trouble {
                     Refusal::Unreachable => memory::Fault::no_connection(),
                     Refusal::Slow => memory::Fault::delay(Duration::from_secs(20)),
                 };
-                Some(Armed::Write { id: world.api.inject(fault.writes().after(*index)), kills: false })
+                Some(Armed::Write(world.api.inject(fault.writes().after(*index))))
             }
-            Self::DiesAtCall { index, effect } => {
-                let hang = FaultKind::HangForever { effect: *effect };
-                let id = world.sim.inject(Fault::once(Match::any(), hang).after(*index));
-                Some(Armed::Call { id, kills: true })
-            }
-            Self::DiesAtWrite { index, effect } => {
-                let hang = if *effect { memory::Fault::hang_after_effect() } else { memory::Fault::hang() };
-                Some(Armed::Write { id: world.api.inject(hang.writes().after(*index)), kills: true })
-            }
+            Self::Dies { boundary, side } => Some(hang(world, *boundary, *side)),
             Self::Held { change, seconds: _ } => {
                 world.api.hold_watches_at(begin + change);
                 None
@@ -142,51 +137,24 @@ impl Trouble {
     fn held(&self) -> Option<u64> {
         match self {
             Self::Held { seconds, .. } => Some(*seconds),
-            Self::Call { .. }
-            | Self::Write { .. }
-            | Self::DiesAtCall { .. }
-            | Self::DiesAtWrite { .. }
-            | Self::Lagging { .. } => None,
-        }
-    }
-}
-
-/// A fault that waits for its request; some kill the process when it comes.
-#[derive(Clone, Copy)]
-enum Armed {
-    Call { id: u64, kills: bool },
-    Write { id: u64, kills: bool },
-}
-
-impl Armed {
-    fn has_hit(self, world: &World) -> bool {
-        match self {
-            Self::Call { id, .. } => world.sim.is_spent(id),
-            Self::Write { id, .. } => world.api.is_spent(id),
-        }
-    }
-
-    fn kills(self) -> bool {
-        match self {
-            Self::Call { kills, .. } | Self::Write { kills, .. } => kills,
+            Self::Call { .. } | Self::Write { .. } | Self::Dies { .. } | Self::Lagging { .. } => None,
         }
     }
 }
 
 #[test]
 fn no_two_troubles_run_anything_twice_where_itcare_protects_us() {
-    pairs(0);
+    pairs("strict");
 }
 
 #[test]
 fn no_two_troubles_run_anything_twice_where_itcare_does_not() {
-    pairs(1);
+    pairs("lax");
 }
 
-fn pairs(cloud: usize) {
+fn pairs(cloud: &'static str) {
     #[expect(clippy::disallowed_methods, reason = "a switch of this suite alone, not of the product")]
     let asked = std::env::var(PAIRS).ok().map(|text| text.parse::<u64>().expect("PAIRS is a number") / 2);
-    let cloud = CLOUDS[cloud];
     // What stood before the user's act must have reached even a list that lags.
     let stage = Stage { rest: Duration::from_secs(200), ..Stage::default() };
     let workloads: Vec<_> = workload::all().into_iter().map(Arc::new).collect();
@@ -222,8 +190,10 @@ fn pairs(cloud: usize) {
 async fn cell(workload: &Workload, cloud: &str, stage: Stage, troubles: &[Trouble], good: &Good) -> bool {
     let (world, replica) = prepared_on(workload, cloud, stage).await;
     let begin = world.api.revision();
-    let armed: Vec<_> = troubles.iter().filter_map(|trouble| trouble.arm(&world, begin)).collect();
-    let deaths = armed.iter().copied().filter(|armed| armed.kills()).collect();
+    let armed =
+        |trouble: &Trouble| Some((trouble.arm(&world, begin)?, matches!(trouble, Trouble::Dies { .. })));
+    let armed: Vec<_> = troubles.iter().filter_map(armed).collect();
+    let deaths = armed.iter().filter(|(_, kills)| *kills).map(|(armed, _)| *armed).collect();
     let release = async {
         if let Some(seconds) = troubles.iter().filter_map(Trouble::held).max() {
             sleep(Duration::from_secs(seconds)).await;
@@ -243,7 +213,7 @@ async fn cell(workload: &Workload, cloud: &str, stage: Stage, troubles: &[Troubl
     if !refused(workload, &world, troubles) {
         judge(workload, &world, good, &GIVEN_UP);
     }
-    armed.iter().all(|armed| armed.has_hit(&world))
+    armed.iter().all(|(armed, _)| armed.has_hit(&world))
 }
 
 /// Kills the process when a death has come, and starts another one; keeps it until the plan is over.
@@ -270,7 +240,9 @@ fn nothing_ran_twice(world: &World, good: &Good, cloud: &str, troubles: &[Troubl
         return;
     }
     let end = End::of(world);
-    for process in ["vm_create", "vm_reset", "snapshot_create", "snapshot_recover"] {
+    let guarded =
+        [Operation::Create, Operation::Reset, Operation::SnapshotCreate, Operation::SnapshotRecover];
+    for process in guarded.map(|operation| operation.process().expect("it starts an action")) {
         let most = good.end.effects.get(process).copied().unwrap_or_default();
         let count = end.effects.get(process).copied().unwrap_or_default();
         assert!(count <= most, "{process} ran {count} times, not {most}:\n{}", world.tail());

@@ -24,6 +24,11 @@ const QUIET_AT_THE_GOAL: Duration = Duration::from_secs(150);
 /// Both clouds: with unique names and a single snapshot slot, and without.
 pub const CLOUDS: [&str; 2] = ["strict", "lax"];
 
+/// A world with that cloud.
+pub fn world_of(cloud: &str) -> World {
+    if cloud == "lax" { World::lax() } else { World::new() }
+}
+
 /// The world around the one VM of a workload.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stage {
@@ -50,7 +55,7 @@ pub async fn prepared(workload: &Workload, cloud: &str) -> (World, Replica) {
 
 /// The same on another stage.
 pub async fn prepared_on(workload: &Workload, cloud: &str, stage: Stage) -> (World, Replica) {
-    let mut world = if cloud == "lax" { World::lax() } else { World::new() };
+    let mut world = world_of(cloud);
     world.setup.page_size = stage.page_size;
     world.setup.observe_interval = stage.observe_interval;
     let crowd = |world: &World, word: &str| {

@@ -6,18 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use itcare_lab::memory;
 use itcare_sim::{Fault, FaultKind, Match, Operation};
 use tokio::time::sleep;
 
 use crate::judge::{GIVEN_UP, judge};
 use crate::plan::{Good, Plan, Stage, good_on, on_paused_time, prepared_on, run, settle};
+use crate::strike::{Boundary, Side, hang};
 use crate::support::{Replica, World};
 use crate::workload::{self, Workload};
 
 /// What is wrong with a view.
 #[derive(Debug, Clone, Copy)]
-pub enum View {
+enum View {
     /// The cache of the objects shows nothing later than so many changes after the user's act, for so long.
     Held { change: u64, seconds: u64 },
     /// The cache misses one change, until the watch begins anew.
@@ -38,7 +38,7 @@ pub enum View {
 
 /// Which lists of ITCare.
 #[derive(Debug, Clone, Copy)]
-pub enum Lists {
+enum Lists {
     Instances,
     Actions,
     Both,
@@ -144,7 +144,7 @@ async fn cell(workload: &Workload, cloud: &str, view: View, good: &Good) {
 }
 
 /// Lets the user act while a view is spoiled, and mends it. Returns the process that runs then.
-pub async fn spoil(world: &World, workload: &Workload, view: View, replica: Replica) -> Replica {
+async fn spoil(world: &World, workload: &Workload, view: View, replica: Replica) -> Replica {
     let begin = world.api.revision();
     let act = (workload.act)(world);
     let span = Duration::from_secs;
@@ -166,10 +166,9 @@ pub async fn spoil(world: &World, workload: &Workload, view: View, replica: Repl
             tokio::join!(act, mend);
         }
         View::Older { write, changes } => {
-            world.api.inject(memory::Fault::hang_after_effect().writes().after(write));
+            let death = hang(world, Boundary::Write(write), Side::After);
             let crash = async {
-                let made = || world.api.faults_are_spent().then_some(()).ok_or_else(String::new);
-                world.wait("the write is made", made).await;
+                death.hits(world).await;
                 drop(replica);
                 let seen = world.api.revision().saturating_sub(changes).max(begin);
                 world.api.hold_views_at(seen);

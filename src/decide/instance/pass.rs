@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::View;
 use super::facts;
 use crate::crd::instance::DeletionPolicy;
-use crate::crd::status::{Drift, LastOperation, bounded};
+use crate::crd::status::{Drift, LastOperation};
 use crate::crd::{ConditionType, InstanceStatus, Reason};
 use crate::decide::conditions::{self, Extra, Verdict};
 use crate::decide::decision::{Decision, Memory, Need, Note, Step, Wake};
@@ -100,9 +100,11 @@ impl<'a> Pass<'a> {
 
     /// Whether a fresh look was asked for and not given yet.
     pub fn look_requested(&self) -> bool {
-        // The receipt holds so much of it.
-        let asked = self.view.object.reconcile_requested.as_deref().map(|text| bounded(text, 256));
-        asked.is_some() && asked != self.view.status.last_handled_reconcile_at
+        self.look_due().is_some()
+    }
+
+    fn look_due(&self) -> Option<String> {
+        self.view.object.look_due(self.view.status.last_handled_reconcile_at.as_deref())
     }
 
     /// The receipt for that request is due once this pass has looked.
@@ -111,9 +113,11 @@ impl<'a> Pass<'a> {
     }
 
     fn give_receipt(&mut self) {
-        if self.observes && self.look_requested() && self.looked() {
-            self.status.last_handled_reconcile_at =
-                self.view.object.reconcile_requested.as_deref().map(|text| bounded(text, 256));
+        if self.observes
+            && self.looked()
+            && let Some(receipt) = self.look_due()
+        {
+            self.status.last_handled_reconcile_at = Some(receipt);
         }
     }
 

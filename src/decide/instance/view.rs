@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::crd::instance::ITCareInstanceSpec;
+use crate::crd::status::bounded;
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::cloud::{Cloud, Site};
 use crate::decide::decision::Memory;
@@ -29,6 +30,18 @@ pub struct ObjectFacts {
     pub has_ledger: bool,
     /// The reconcile-requested-at annotation.
     pub reconcile_requested: Option<String>,
+}
+
+/// So much of a request for a look fits into its receipt.
+const RECEIPT_LENGTH: usize = 256;
+
+impl ObjectFacts {
+    /// The receipt that is due for a request for a look, if that is not the one already given.
+    #[must_use]
+    pub fn look_due(&self, given: Option<&str>) -> Option<String> {
+        let asked = bounded(self.reconcile_requested.as_deref()?, RECEIPT_LENGTH);
+        (given != Some(asked.as_str())).then_some(asked)
+    }
 }
 
 /// Who holds the claim on the name and the id.

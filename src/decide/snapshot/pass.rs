@@ -117,15 +117,16 @@ impl<'a> Pass<'a> {
     }
 
     pub fn look_requested(&self) -> bool {
-        // The receipt holds so much of it.
-        let asked = self.view.object.reconcile_requested.as_deref().map(|text| bounded(text, 256));
-        asked.is_some() && asked != self.view.status.last_handled_reconcile_at
+        self.look_due().is_some()
+    }
+
+    fn look_due(&self) -> Option<String> {
+        self.view.object.look_due(self.view.status.last_handled_reconcile_at.as_deref())
     }
 
     pub fn mark_observed(&mut self) {
-        if self.look_requested() {
-            self.status.last_handled_reconcile_at =
-                self.view.object.reconcile_requested.as_deref().map(|text| bounded(text, 256));
+        if let Some(receipt) = self.look_due() {
+            self.status.last_handled_reconcile_at = Some(receipt);
         }
     }
 

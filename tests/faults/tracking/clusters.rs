@@ -6,12 +6,8 @@ use itcare_sim::{Operation, Sim};
 use serde_json::{Value, json};
 
 use super::damage::LEDGER;
-use crate::plan::{CLOUDS, on_paused_time};
+use crate::plan::{CLOUDS, on_paused_time, world_of};
 use crate::support::{Seen, World, manifest};
-
-fn world(cloud: &str) -> World {
-    if cloud == "lax" { World::lax() } else { World::new() }
-}
 
 fn resets(sim: &Sim) -> u32 {
     sim.instances().iter().map(|vm| vm.resets).sum()
@@ -31,7 +27,7 @@ fn backup(seen: &Seen) -> Value {
 fn of_two_clusters_with_one_manifest_the_second_is_told_whose_the_vm_is() {
     for cloud in CLOUDS {
         on_paused_time(async {
-            let one = world(cloud);
+            let one = world_of(cloud);
             let _first = one.start();
             one.apply(manifest::instance("web"));
             one.until_reason("web", "Running").await;
@@ -79,7 +75,7 @@ fn a_backup_in_another_cluster_makes_no_call_until_it_is_claimed() {
     for cloud in CLOUDS {
         for claims in [false, true] {
             on_paused_time(async {
-                let one = world(cloud);
+                let one = world_of(cloud);
                 let first = one.start();
                 one.apply(manifest::instance("web"));
                 one.until_reason("web", "Running").await;

@@ -8,7 +8,6 @@ use super::damage::Ends;
 use super::matrix::{Cell, Mode};
 use super::scene::{INSTANCE, SNAPSHOT, Scene};
 use crate::oracle::End;
-use crate::plan::Good;
 use crate::support::{Seen, World};
 use crate::workload::Workload;
 
@@ -29,7 +28,7 @@ pub async fn rests(world: &World) {
 }
 
 /// Judges the end of the damage.
-pub fn end(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good, mark: usize) {
+pub fn end(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &End, mark: usize) {
     let world = scene.world;
     no_harm(cell, workload, scene, good);
     let (end, copy) = without_copy(cell, scene);
@@ -49,7 +48,7 @@ pub fn end(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good, mar
         return;
     }
     match cell.damage.ends {
-        Ends::Well | Ends::Safely => assert_eq!(end, good.end, "{}", tail()),
+        Ends::Well | Ends::Safely => assert_eq!(end, *good, "{}", tail()),
         Ends::Disowned => disowned(scene),
         Ends::Held(reason) => {
             let allowed = usize::from(cell.mode == Mode::Live);
@@ -70,7 +69,7 @@ pub fn end(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good, mar
 }
 
 /// Whether it ended as the good run, but for what the damage took away for good.
-fn same(cell: &Cell, workload: &Workload, end: &End, good: &Good) -> bool {
+fn same(cell: &Cell, workload: &Workload, end: &End, good: &End) -> bool {
     // A one-shot is given up rather than run twice, by a crash as by a loss.
     let gives_up = workload.is_one_shot() && (cell.mode == Mode::Down || cell.damage.ends != Ends::Well);
     let origin = cell.damage.name.starts_with("origin");
@@ -88,7 +87,7 @@ fn same(cell: &Cell, workload: &Workload, end: &End, good: &Good) -> bool {
         }
         end
     };
-    ease(end) == ease(&good.end)
+    ease(end) == ease(good)
 }
 
 fn is_of_snapshot(workload: &Workload) -> bool {
@@ -121,7 +120,7 @@ fn leaves(cell: &Cell, workload: &Workload, scene: &Scene<'_>, end: &End) -> boo
 }
 
 /// What may never be.
-pub fn no_harm(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good) {
+pub fn no_harm(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &End) {
     let world = scene.world;
     world.audit();
     let end = End::of(world);
@@ -134,7 +133,7 @@ pub fn no_harm(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good)
     // One that comes back and is not being deleted any more gets its power back.
     let revived = workload.name.starts_with("delete") && cell.damage.name.starts_with("restored");
     for (process, count) in &end.effects {
-        let wanted = good.end.effects.get(process).copied().unwrap_or_default();
+        let wanted = good.effects.get(process).copied().unwrap_or_default();
         let more = ["vm_create", "vm_stop"].contains(&process.as_str()) && anew;
         let more = more || process == "vm_start" && revived;
         let more = more || process == "vm_create_snapshot" && revived && cell.target == SNAPSHOT;

@@ -8,12 +8,12 @@ use super::judge;
 use super::matrix::{Cell, Mode};
 use super::scene::{INSTANCE, SNAPSHOT, Scene, Target};
 use crate::oracle::End;
-use crate::plan::{Good, settle};
+use crate::plan::settle;
 use crate::support::{Seen, World};
 use crate::workload::Workload;
 
 /// Does it, and judges what becomes of it.
-pub async fn follow(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good) {
+pub async fn follow(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &End) {
     // A person who sees nothing wrong does nothing; and an object that is gone cannot be mended.
     let Some(seen) = scene.seen() else { return };
     match (cell.mode, cell.cloud) {
@@ -26,7 +26,7 @@ pub async fn follow(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &
 }
 
 /// The annotation comes back from a backup, as it was just before the damage: all is well again.
-async fn restore(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good) {
+async fn restore(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &End) {
     let saved = scene.saved["metadata"]["annotations"][LEDGER].clone();
     // An intent of then says nothing of now; and what was replaced by a new object had another uid.
     let intent = saved.as_str().is_some_and(|text| text.contains("\"intent\""));
@@ -37,17 +37,17 @@ async fn restore(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Goo
     let mut ledger: Value = serde_json::from_str(saved.as_str().unwrap_or_default()).unwrap_or_default();
     ledger["seq"] = json!(1_000);
     scene.edit(|object| object["metadata"]["annotations"][LEDGER] = json!(ledger.to_string()));
-    settle(scene.world, Some(&good.end)).await;
+    settle(scene.world, Some(good)).await;
     judge::no_harm(cell, workload, scene, good);
     if workload.is_one_shot() || workload.name.starts_with("delete") {
         return;
     }
     let tail = || scene.tail();
-    assert_eq!(judge::without_copy(cell, scene).0, good.end, "the annotation was restored:\n{}", tail());
+    assert_eq!(judge::without_copy(cell, scene).0, *good, "the annotation was restored:\n{}", tail());
 }
 
 /// `spec.instanceId` names the VM: it is adopted, or claimed from another cluster.
-async fn name(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &Good) {
+async fn name(cell: &Cell, workload: &Workload, scene: &Scene<'_>, good: &End) {
     let Some(own) = scene.own().filter(|_| cell.target == INSTANCE) else { return };
     scene.world.patch("web", json!({"instanceId": own.id}));
     settle(scene.world, None).await;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use itcare_lab::memory;
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::damage::{self, Damage};
 use super::scene::{INSTANCE, SNAPSHOT, STRANGER, Scene, Target, good, prepared};
 use super::{judge, later};
 use crate::oracle::End;
-use crate::plan::{CLOUDS, Good, Plan, on_paused_time, run, settle};
+use crate::plan::{CLOUDS, Plan, on_paused_time, run, settle};
+use crate::strike::Armed;
 use crate::support::World;
 use crate::workload::{self, Workload};
 
@@ -94,7 +94,7 @@ fn matrix(kinds: fn() -> Vec<Damage>, expected: usize) {
     run(plans, expected);
 }
 
-fn plan(cell: Cell, workload: &Arc<Workload>, good: &Arc<Good>) -> Plan<'static> {
+fn plan(cell: Cell, workload: &Arc<Workload>, good: &Arc<End>) -> Plan<'static> {
     let of = if cell.target == SNAPSHOT { "snapshot:" } else { "" };
     let Cell { cloud, mode, boundary, damage, .. } = cell;
     let name = format!("{}/{cloud}/damage/{mode:?}({boundary})/{of}{}", workload.name, damage.name);
@@ -109,7 +109,7 @@ fn plan(cell: Cell, workload: &Arc<Workload>, good: &Arc<Good>) -> Plan<'static>
 }
 
 impl Cell {
-    async fn run(self, workload: &Workload, good: &Good) {
+    async fn run(self, workload: &Workload, good: &End) {
         let (world, replica) = prepared(workload, self.cloud).await;
         let earlier = world.api.get(self.target.resource, "shop", self.target.name).unwrap_or_default();
         let fault = match self.mode {
@@ -117,14 +117,9 @@ impl Cell {
             Mode::Down => memory::Fault::hang_after_effect(),
         };
         let fault = fault.writes().resource(self.target.resource).name(self.target.name).namespace("shop");
-        world.api.inject(fault.after(u32::try_from(self.boundary).unwrap_or(u32::MAX)));
+        let moment = Armed::Write(world.api.inject(fault.after(self.boundary as u32)));
         let strike = async {
-            let mut waited = Duration::ZERO;
-            while !world.api.faults_are_spent() {
-                assert!(waited < Duration::from_secs(3600), "the boundary is never reached");
-                waited += Duration::from_millis(50);
-                sleep(Duration::from_millis(50)).await;
-            }
+            moment.hits(&world).await;
             let replica = match self.mode {
                 Mode::Live => Some(replica),
                 Mode::Down => {
@@ -144,8 +139,8 @@ impl Cell {
         let ((), (scene, mark, _replica)) = tokio::join!((workload.act)(&world), strike);
         // A field that is not there cannot be damaged.
         let Some(mark) = mark else { return };
-        settle(&world, Some(&good.end)).await;
-        if End::of(&world) != good.end {
+        settle(&world, Some(good)).await;
+        if End::of(&world) != *good {
             judge::rests(&world).await;
         }
         judge::end(&self, workload, &scene, good, mark);

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::damage::LEDGER;
 use crate::oracle::End;
-use crate::plan::{Good, settle};
+use crate::plan::{settle, world_of};
 use crate::support::{Replica, Seen, World, manifest};
 use crate::workload::Workload;
 
@@ -51,7 +51,7 @@ pub const STRANGER: &str = "PSTRANGER";
 
 /// A world at rest with a bystander: an instance object, and a snapshot of it.
 pub async fn prepared(workload: &Workload, cloud: &str) -> (World, Replica) {
-    let world = if cloud == "lax" { World::lax() } else { World::new() };
+    let world = world_of(cloud);
     let replica = world.start();
     (workload.prepare)(&world).await;
     world.apply(manifest::instance("bank"));
@@ -64,8 +64,8 @@ pub async fn prepared(workload: &Workload, cloud: &str) -> (World, Replica) {
     (world, replica)
 }
 
-/// The good run, and the annotation as it was after each write on the target.
-pub async fn good(workload: &Workload, cloud: &str, target: Target) -> (Good, Vec<Value>) {
+/// The end of the good run, and the annotation as it was after each write on the target.
+pub async fn good(workload: &Workload, cloud: &str, target: Target) -> (End, Vec<Value>) {
     let (world, _replica) = prepared(workload, cloud).await;
     let before = world.api.get(target.resource, "shop", target.name).map(Seen);
     let mut ledger = before.map(|seen| seen.ledger()).unwrap_or_default();
@@ -81,7 +81,7 @@ pub async fn good(workload: &Workload, cloud: &str, target: Target) -> (Good, Ve
         }
         ledgers.push(ledger.clone());
     }
-    (Good { end: End::of(&world), calls: Vec::new(), writes: ledgers.len(), revisions: 0 }, ledgers)
+    (End::of(&world), ledgers)
 }
 
 impl Scene<'_> {

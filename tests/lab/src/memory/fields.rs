@@ -93,6 +93,10 @@ pub(super) fn leaves(value: &Value, shapes: &Shapes) -> BTreeMap<Path, Value> {
     found
 }
 
+fn is_empty_list_of_items(value: &Value, shapes: &Shapes, place: &str) -> bool {
+    *value == json!([]) && matches!(shapes.at(place), Some(Shape::Keyed(_) | Shape::Set))
+}
+
 /// Without the lists of items that have none: who applies one owns nothing by it.
 pub(super) fn without_empty_lists(
     mut leaves: BTreeMap<Path, Value>,
@@ -104,7 +108,7 @@ pub(super) fn without_empty_lists(
             Step::Item(_) | Step::Member(_) => "[]",
         });
         let place = names.collect::<Vec<_>>().join(".");
-        *value != json!([]) || !matches!(shapes.at(&place), Some(Shape::Keyed(_) | Shape::Set))
+        !is_empty_list_of_items(value, shapes, &place)
     });
     leaves
 }
@@ -116,7 +120,7 @@ pub(super) fn without_empty_items(value: &Value, shapes: &Shapes) -> Value {
         fields.retain(|name, inner| {
             let place = join(place, name);
             prune(inner, shapes, &place);
-            *inner != json!([]) || !matches!(shapes.at(&place), Some(Shape::Keyed(_) | Shape::Set))
+            !is_empty_list_of_items(inner, shapes, &place)
         });
     }
     let mut pruned = value.clone();

@@ -239,7 +239,7 @@ async fn guarded_call<K: Subject>(
 
 /// Takes back the intent of a call that was not sent. Whoever wrote the object in between (a user, most likely)
 /// did not touch the ledger, so it is tried on top of theirs. Failing costs time only: the intent is then
-/// resolved by looking.
+/// resolved by looking, and so is that of a leader that was deposed.
 async fn clear_intent<K: Subject>(
     context: &Context,
     written: Arc<Record<K>>,
@@ -249,6 +249,9 @@ async fn clear_intent<K: Subject>(
     cleared.intent = None;
     let mut on = written;
     for _ in 0..3 {
+        if !context.may_record() {
+            return None;
+        }
         match write_ledger(context, &on, &cleared, true).await {
             Ok(Some(record)) => {
                 K::wrote(context, Arc::new(record));

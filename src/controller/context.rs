@@ -92,6 +92,13 @@ impl Context {
         self.gate.is_open() && !self.stop.is_cancelled()
     }
 
+    /// Whether what a pass came to may be written: only while nobody else can lead. An effect that is in flight
+    /// when we are asked to stop ends, and is written, inside our lease.
+    #[must_use]
+    pub fn may_record(&self) -> bool {
+        self.gate.is_held()
+    }
+
     /// Where we run, as the decision sees it.
     #[must_use]
     pub fn site(&self) -> Site {

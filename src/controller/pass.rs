@@ -186,7 +186,9 @@ async fn pass<K: Subject>(
     if K::followed(&gathered.status).is_some() && K::followed(&decision.status).is_none() {
         K::operation_ended(context, &gathered, machine.as_ref());
     }
-    let wake = conclude(context, key, &gathered, decision).await?;
+    let Some(wake) = conclude(context, key, &gathered, decision).await? else {
+        return Ok(Ended::undecided(Wake::OnChange));
+    };
     let written = K::objects(context).newest(key, Arc::clone(&decided));
     Ok(Ended { wake, basis: Some(basis(&decided, written.status_text())) })
 }
@@ -220,18 +222,23 @@ fn with_id<K: Subject>(machine: Option<&Machine>, gathered: &Gathered<K>) -> Opt
     Some(Machine { id: machine.id.or(found), ..machine })
 }
 
+/// Writes down what a pass came to. `None` = the lease was lost meanwhile: whoever leads now may know more, and
+/// looks at what we did.
 async fn conclude<K: Subject>(
     context: &Context,
     key: &ObjectKey,
     gathered: &Gathered<K>,
     decision: Decision<K::Status>,
-) -> Result<Wake, kube::Error> {
+) -> Result<Option<Wake>, kube::Error> {
     let remember = |unsaid| {
         let mut memory = decision.memory.clone();
         memory.unsaid = unsaid;
         K::objects(context).remember(key, &gathered.object.uid, memory);
     };
     remember(true);
+    if !context.may_record() {
+        return Ok(None);
+    }
     let gone = matches!(decision.step, Step::RemoveFinalizer) && gathered.object.deleting;
     if gone {
         K::objects(context).forget(key);
@@ -242,7 +249,7 @@ async fn conclude<K: Subject>(
         }
     }
     record::tell(context, gathered, &decision).await;
-    Ok(decision.wake)
+    Ok(Some(decision.wake))
 }
 
 /// An object whose spec cannot be decoded: it says so, and nothing is done with its VM.
@@ -260,6 +267,9 @@ async fn undecodable<K: Subject>(
     let verdict = Verdict::Stalled(Reason::InvalidSpec, message);
     let conditions = conditions::build(K::conditions(&old), &verdict, &[], generation, context.now().wall);
     let status = K::undecodable(&old, conditions, generation);
+    if status != old && !context.may_record() {
+        return Ok(Ended::undecided(Wake::OnChange));
+    }
     if status != old {
         let body = serde_json::json!({
             "apiVersion": K::api_version(&()),

@@ -205,11 +205,6 @@ impl Cloud {
         self.calls_after(0).await
     }
 
-    /// How many requests of this kind there were.
-    pub async fn count(&self, operation: Operation) -> usize {
-        self.calls().await.iter().filter(|call| call.operation == operation).count()
-    }
-
     async fn control<T: DeserializeOwned>(&self, method: &str, path: &str, body: &Value) -> T {
         let value = self.send(method, path, body).await.expect("the simulator answers");
         serde_json::from_value(value).expect("its answers can be read")

@@ -122,7 +122,8 @@ impl Fleet {
             }
             Step::Power => {
                 // A reset waits for a running VM, and is not to wait for ever.
-                if machine.power.is_none() || !handled(shop, VM, &name, "reset", machine.resets.last()).await {
+                if machine.power.is_none() || !handled(shop, VM, &name, "reset", machine.resets.last()).await
+                {
                     return None;
                 }
                 machine.power = Some(if machine.power == Some("Running") { "Stopped" } else { "Running" });

@@ -90,7 +90,7 @@ async fn episode(plane: &std::sync::Arc<itcare_lab::controlplane::ControlPlane>,
         let moment = Moment::draw(&mut dice);
         last = moment.arm(&shop, last).await;
         // Now and then the next kill hits what the last one left behind.
-        let steps = if round > 0 && dice.one_in(4) { 0 } else { 1 + dice.below(3) };
+        let steps = if round > 0 && dice.one_in(5) { 0 } else { 2 + dice.below(3) };
         for _ in 0..steps {
             fleet.step(&shop, &mut dice).await;
         }

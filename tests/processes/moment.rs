@@ -46,9 +46,9 @@ impl Moment {
         match dice.below(8) {
             0 | 1 => Self::After(Duration::from_millis(dice.below(3000))),
             2 | 3 => Self::Written(1 + dice.below(6) as usize),
-            4 => Self::Held { after: dice.below(12) as u32, changes: false, effect: Effect::Now },
+            4 => Self::Held { after: dice.below(10) as u32, changes: false, effect: Effect::Now },
             _ => Self::Held {
-                after: dice.below(3) as u32,
+                after: dice.below(2) as u32,
                 changes: true,
                 effect: dice.pick(&[Effect::Never, Effect::Now, Effect::Late]),
             },

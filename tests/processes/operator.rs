@@ -61,9 +61,7 @@ impl Operator {
         command
             .arg("run")
             .arg(format!("--itcare-url=http://{cloud}/itcare"))
-            .arg(format!(
-                "--itcare-token-url=http://{cloud}/auth/realms/cloud/protocol/openid-connect/token"
-            ))
+            .arg(format!("--itcare-token-url=http://{cloud}/auth/realms/cloud/protocol/openid-connect/token"))
             .arg("--itcare-client-id=demo-sa-operator")
             .arg(format!("--itcare-client-secret-file={}", secret_file.display()))
             .args(["--health-address=127.0.0.1:0", "--metrics-address=127.0.0.1:0"])

@@ -49,9 +49,7 @@ pub async fn judge(shop: &Shop, fleet: &Fleet, tally: &mut Tally) {
         once_each(&machine.resets, of(Operation::Reset), &|| told(&format!("resets of {}", vm.name)));
         let requests: Vec<jiff::Timestamp> =
             machine.snapshots.iter().flat_map(|snapshot| snapshot.recoveries.iter().copied()).collect();
-        once_each(&requests, of(Operation::SnapshotRecover), &|| {
-            told(&format!("recoveries of {}", vm.name))
-        });
+        once_each(&requests, of(Operation::SnapshotRecover), &|| told(&format!("recoveries of {}", vm.name)));
         let taken = of(Operation::SnapshotCreate).filter(|call| call.effect).count();
         assert!(taken <= machine.snapshots.len(), "{}", told(&format!("{taken} snapshots of {}", vm.name)));
         tally.resets += vm.resets as usize;
@@ -196,7 +194,10 @@ fn summary(object: Option<&Value>) -> String {
     let Some(object) = object else { return "no object".to_owned() };
     let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
     let words = conditions.iter().map(|condition| {
-        format!("{}={} {} {}", condition["type"], condition["status"], condition["reason"], condition["message"])
+        format!(
+            "{}={} {} {}",
+            condition["type"], condition["status"], condition["reason"], condition["message"]
+        )
     });
     format!(
         "generation {}/{}, {}, ledger {}",

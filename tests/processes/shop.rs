@@ -45,6 +45,8 @@ pub struct Shop {
     pub cloud: Cloud,
     pub name: String,
     client: Client,
+    /// Its namespaces.
+    namespaces: RefCell<Vec<String>>,
     folder: TempDir,
     flags: Vec<String>,
     logs: RefCell<Vec<PathBuf>>,
@@ -66,6 +68,7 @@ impl Shop {
             cloud,
             name: name.to_owned(),
             client,
+            namespaces: RefCell::default(),
             folder,
             flags,
             logs: RefCell::default(),
@@ -79,6 +82,7 @@ impl Shop {
     pub async fn add_namespace(&self, name: &str) {
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         apply_yaml(&self.client, &object.to_string(), "suite").await.expect("a namespace");
+        self.namespaces.borrow_mut().push(name.to_owned());
     }
 
     /// Starts an operator.
@@ -89,11 +93,6 @@ impl Shop {
         let kubeconfig = self.plane.kubeconfig(ADMIN).expect("a kubeconfig can be written");
         let secret = self.folder.path().join("secret");
         Operator::start(&self.cloud.address, &secret, &kubeconfig, log, &self.flags)
-    }
-
-    /// How many operators there were.
-    pub fn operators(&self) -> usize {
-        self.logs.borrow().len()
     }
 
     /// What all of them printed.
@@ -180,13 +179,13 @@ impl Shop {
         .await
     }
 
-    /// How many writes to our kinds in this namespace were answered since the last look. Only operators' count.
+    /// How many writes to our kinds in these namespaces were answered since the last look. Only operators' count.
     pub fn new_writes(&self) -> usize {
         let mut position = self.position.get();
         let events = self.plane.audit_after(&mut position).expect("there is an audit log");
         self.position.set(position);
         let ours = events.iter().filter(|event| {
-            event.namespace == self.name
+            self.namespaces.borrow().contains(&event.namespace)
                 && ["itcareinstances", "itcaresnapshots"].contains(&event.resource.as_str())
                 && ["create", "update", "patch", "delete"].contains(&event.verb.as_str())
                 && event.uri.contains("fieldManager=itcare-operator")

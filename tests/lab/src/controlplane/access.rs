@@ -1,7 +1,7 @@
 //! The ways in: configurations, clients, kubeconfigs, kubectl, service account tokens, audit log.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -70,7 +70,6 @@ impl ControlPlane {
     ///
     /// When it cannot be written.
     pub fn kubeconfig(&self, token: &str) -> Result<PathBuf, Error> {
-        use std::os::unix::fs::OpenOptionsExt;
         let certificate = self.directory().join(super::pki::CERTIFICATE);
         let text = json!({
             "apiVersion": "v1",
@@ -81,12 +80,12 @@ impl ControlPlane {
             "current-context": "lab",
         });
         let path = self.directory().join(kubeconfig_name(token));
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options
-            .open(&path)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, text.to_string().as_bytes()))
-            .map_err(Error::folder(&path))?;
+        // Renamed into place: another process may be reading the one that is there. It is private from the start.
+        let written = tempfile::NamedTempFile::new_in(self.directory()).and_then(|mut file| {
+            file.write_all(text.to_string().as_bytes())?;
+            file.persist(&path).map_err(|error| error.error)
+        });
+        written.map_err(Error::folder(&path))?;
         Ok(path)
     }
 

@@ -17,6 +17,7 @@ pub mod pass;
 pub mod record;
 pub mod registry;
 pub mod run;
+pub mod source;
 pub mod subject;
 pub mod wake;
 pub mod watch;

@@ -245,7 +245,7 @@ async fn conclude<K: Subject>(
     } else {
         match record::status(context, gathered, &decision.status).await? {
             record::Written::Done => remember(false),
-            record::Written::Moved => return Ok(Wake::After(Duration::ZERO)),
+            record::Written::Moved => return Ok(Some(Wake::After(Duration::ZERO))),
         }
     }
     record::tell(context, gathered, &decision).await;

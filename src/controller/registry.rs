@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use super::source::{Source, Version};
 use crate::crd::instance::ManagementPolicy;
 use crate::crd::{ITCareInstance, ITCareSnapshot, LEDGER_ANNOTATION, Record};
 use crate::decide::instance::{Claim, SnapshotFacts};
@@ -45,24 +46,6 @@ struct Instance {
     operating: bool,
     /// Whether its last operation asked for its own deletion.
     deleted_by_us: bool,
-}
-
-/// A resource version that compares equal to any other: it dates an entry, and is no part of it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Version(Option<u64>);
-
-impl PartialEq for Version {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Version {}
-
-impl Version {
-    fn is_older_than(self, other: Self) -> bool {
-        self.0.zip(other.0).is_some_and(|(this, other)| this < other)
-    }
 }
 
 /// What a snapshot object holds.
@@ -122,7 +105,7 @@ impl Registry {
 
     /// An instance object came or changed.
     #[must_use]
-    pub fn apply_instance(&self, record: &Record<ITCareInstance>) -> Affected {
+    pub fn apply_instance(&self, record: &Record<ITCareInstance>, source: Source) -> Affected {
         let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
             return Affected::default();
         };
@@ -131,7 +114,7 @@ impl Registry {
         let uid = record.metadata.uid.clone().unwrap_or_default();
         let version = Version(record.version());
         let Ok(spec) = &record.spec else {
-            return self.undecodable_instance(&key, &uid, version, ledger.as_ref());
+            return self.undecodable_instance(&key, &uid, (version, source), ledger.as_ref());
         };
         let deletes = |kind: Option<OperationKind>| kind == Some(OperationKind::Delete);
         let entry = Instance {
@@ -158,6 +141,8 @@ impl Registry {
                     known.version = entry.version;
                     return Affected::default();
                 }
+            } else if source == Source::Answer {
+                return Affected::default();
             }
             state.add_instance(&key, entry)
         })
@@ -169,7 +154,7 @@ impl Registry {
         &self,
         key: &ObjectKey,
         uid: &str,
-        version: Version,
+        (version, source): (Version, Source),
         ledger: Option<&Ledger>,
     ) -> Affected {
         self.with(|state| {
@@ -180,6 +165,9 @@ impl Registry {
                 known.version = version;
                 known.recorded = known.recorded.or(ledger.and_then(|ledger| ledger.instance));
                 known.intent = ledger.is_some_and(|ledger| ledger.intent.is_some());
+                return Affected::default();
+            }
+            if source == Source::Answer {
                 return Affected::default();
             }
             let named = ledger.and_then(|ledger| Some((ledger.name.clone()?, ledger.service?, ledger)));
@@ -210,7 +198,7 @@ impl Registry {
 
     /// A snapshot object came or changed.
     #[must_use]
-    pub fn apply_snapshot(&self, record: &Record<ITCareSnapshot>) -> Affected {
+    pub fn apply_snapshot(&self, record: &Record<ITCareSnapshot>, source: Source) -> Affected {
         let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
             return Affected::default();
         };
@@ -235,6 +223,8 @@ impl Registry {
                     known.version = entry.version;
                     return Affected::default();
                 }
+            } else if source == Source::Answer {
+                return Affected::default();
             }
             state.remove_snapshot(&key);
             let instance = entry.instance.clone();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use itcare_lab::memory::{Fault as ApiFault, Verb};
 use itcare_sim::{Fault, FaultKind, Match, Operation};
 use serde_json::json;
 
@@ -238,5 +239,46 @@ async fn an_account_without_the_right_to_delete_says_so_and_waits() {
     world.sim.accounts(|accounts| accounts.list[0].profile = itcare_sim::Profile::Power);
     world.until_gone("itcareinstances", "web").await;
     assert!(world.sim.report().leftovers.is_empty());
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_instance_claims_nothing_though_the_reply_comes_after_the_event() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until("web", "ready", |seen| seen.is_ready()).await;
+    // The watch tells that the object is gone before the write that let it go is answered.
+    let late = ApiFault::delay_reply(Duration::from_secs(2)).verb(Verb::Patch).always();
+    world.api.inject(late.resource("itcareinstances").subresource(""));
+    world.delete("web");
+    world.until_gone("itcareinstances", "web").await;
+    world.pass(Duration::from_secs(3)).await;
+    world.api.clear_faults();
+    world.apply(manifest::with("heir", json!({"name": "PWEB"})));
+    world.until_reason("heir", "Running").await;
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_snapshot_holds_nothing_back_though_the_reply_comes_after_the_event() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until("web", "ready", |seen| seen.is_ready()).await;
+    // Lost on its way, so that its intent stands until the object goes.
+    let lost = FaultKind::HangForever { effect: false };
+    world.sim.inject(Fault::once(Match::operation(Operation::SnapshotCreate), lost));
+    world.apply(manifest::snapshot("before", "web", json!({})));
+    while world.count(Operation::SnapshotCreate) == 0 {
+        world.pass(Duration::from_millis(100)).await;
+    }
+    let late = ApiFault::delay_reply(Duration::from_secs(2)).verb(Verb::Patch).always();
+    world.api.inject(late.resource("itcaresnapshots").subresource(""));
+    world.api.delete("itcaresnapshots", "shop", "before").expect("it is there");
+    world.delete("web");
+    world.until_gone("itcaresnapshots", "before").await;
+    world.until_gone("itcareinstances", "web").await;
+    assert!(world.sim.report().leftovers.is_empty(), "{}", world.tail());
     world.audit();
 }

@@ -88,9 +88,17 @@ pub async fn act<K: Subject>(
                 Ok(false) => return Ok(Acted::Lost),
                 Err(failure) => return Ok(tried(Outcome::NotExecuted(failure), current(gathered))),
             }
+            let deletes = matches!(call.action, CallAction::Delete);
+            if deletes {
+                context.inventory.deletes(call.id, true);
+            }
             let result = send(context, call, permit).await;
             ended(context, machine);
-            Ok(tried(outcome(context, call.action.kind(), result), current(gathered)))
+            let outcome = outcome(context, call.action.kind(), result);
+            if deletes && matches!(outcome, Outcome::NotExecuted(_) | Outcome::Refused(_)) {
+                context.inventory.deletes(call.id, false);
+            }
+            Ok(tried(outcome, current(gathered)))
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use itcare_sim::{Fault, FaultKind, Match};
+use itcare_sim::{Fault, FaultKind, Match, Operation};
 use tokio::time::{Instant, sleep};
 
 use crate::dice::Dice;
@@ -15,6 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// How long after its sender's death a late call takes effect: well within the settle time.
 const LATE: Duration = Duration::from_millis(1500);
 
+/// The calls that may come late. A plain one that takes effect after the death of its sender is nobody's: as long
+/// as its workflow's name is unknown to the new process, a look for one of these may take it for what it looks for
+/// and ask a person (the design, section 5.2), and what it changed is seen with the next detail only (section 8).
+const GUARDED: [Operation; 4] =
+    [Operation::Create, Operation::Reset, Operation::SnapshotCreate, Operation::SnapshotRecover];
+
 /// What the cloud does with the call that it holds. The caller never gets an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
@@ -22,7 +28,7 @@ pub enum Effect {
     Never,
     /// At once: only the answer is lost.
     Now,
-    /// When its sender is already dead.
+    /// When its sender is already dead. Only calls that must not run twice.
     Late,
 }
 
@@ -72,12 +78,20 @@ impl Moment {
         shop.new_writes();
         let Self::Held { after, changes, effect } = self else { return last };
         let matches = if *changes { Match::mutating() } else { Match::any() };
-        let kind = match effect {
-            Effect::Never => FaultKind::HangForever { effect: false },
-            Effect::Now => FaultKind::HangForever { effect: true },
-            Effect::Late => FaultKind::DelayedEffect { after: LATE, hang: true },
+        let faults = match effect {
+            Effect::Never => {
+                vec![Fault::once(matches, FaultKind::HangForever { effect: false }).after(*after)]
+            }
+            Effect::Now => vec![Fault::once(matches, FaultKind::HangForever { effect: true }).after(*after)],
+            Effect::Late => {
+                let late = FaultKind::DelayedEffect { after: LATE, hang: true };
+                let once = |operation| Fault::once(Match::operation(operation), late.clone());
+                GUARDED.into_iter().map(once).collect()
+            }
         };
-        shop.cloud.inject(&Fault::once(matches, kind).after(*after)).await;
+        for fault in &faults {
+            shop.cloud.inject(fault).await;
+        }
         shop.cloud.calls_after(last).await.last().map_or(last, |call| call.seq)
     }
 

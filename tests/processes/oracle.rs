@@ -26,8 +26,12 @@ const REST: Duration = Duration::from_secs(4);
 /// Waits until every wish is met.
 pub async fn converged(shop: &Shop, fleet: &Fleet) {
     eventually(QUIET_WITHIN, format!("all is as wished after {:#?}", fleet.story), || async {
-        let unmet = unmet(shop, fleet).await;
-        if unmet.is_empty() { Ok(()) } else { Err(unmet) }
+        let mut unmet = unmet(shop, fleet).await;
+        if unmet.is_empty() {
+            return Ok(());
+        }
+        unmet.push(tail(&shop.cloud.calls().await));
+        Err(unmet)
     })
     .await;
 }

@@ -213,6 +213,11 @@ async fn guarded_call<K: Subject>(
             return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));
         }
     }
+    if let (GuardedCall::TakeSnapshot { .. }, Some(machine)) = (&guarded.call, machine)
+        && let Err(failure) = gather::earlier_actions(context, &machine.name).await
+    {
+        return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));
+    }
     // The permit comes before the fence: nothing that others do while we wait for it is newer than the fence.
     let permit = match permit(context, gathered).await {
         Turn::Ours(permit) => permit,

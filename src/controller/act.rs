@@ -82,13 +82,25 @@ pub async fn act<K: Subject>(
                 Turn::TooLate => return Ok(Acted::Lost),
                 Turn::NotLeading => return Ok(Acted::NotLeading),
             };
-            // What was decided upon is read once more: the wait for the permit may have been long.
-            match gather::unchanged(context, record).await {
-                Ok(true) => {}
-                Ok(false) => return Ok(Acted::Lost),
-                Err(failure) => return Ok(tried(Outcome::NotExecuted(failure), current(gathered))),
-            }
             let deletes = matches!(call.action, CallAction::Delete);
+            let mut ledger = current(gathered);
+            if let Some(before) = ledger.clone().filter(|before| deletes && !before.deletes) {
+                // Written down before the call: after a crash its VM is missing because we had it deleted, and not
+                // because the account lost its sight. The write loses against any other, like the read below.
+                let next = Ledger { deletes: true, ..before.next() };
+                let Some(written) = write_ledger(context, record, &next, false).await? else {
+                    return Ok(Acted::Lost);
+                };
+                K::wrote(context, Arc::new(written));
+                ledger = Some(next);
+            } else {
+                // What was decided upon is read once more: the wait for the permit may have been long.
+                match gather::unchanged(context, record).await {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(Acted::Lost),
+                    Err(failure) => return Ok(tried(Outcome::NotExecuted(failure), ledger)),
+                }
+            }
             if deletes {
                 context.inventory.deletes(call.id, true);
             }
@@ -98,7 +110,7 @@ pub async fn act<K: Subject>(
             if deletes && matches!(outcome, Outcome::NotExecuted(_) | Outcome::Refused(_)) {
                 context.inventory.deletes(call.id, false);
             }
-            Ok(tried(outcome, current(gathered)))
+            Ok(tried(outcome, ledger))
         }
     }
 }

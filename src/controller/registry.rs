@@ -44,7 +44,7 @@ struct Instance {
     suspended: bool,
     deleting: bool,
     operating: bool,
-    /// Whether its last operation asked for its own deletion.
+    /// Whether it asked ITCare for its own deletion, or was about to.
     deleted_by_us: bool,
 }
 
@@ -129,7 +129,9 @@ impl Registry {
             suspended: spec.suspend,
             deleting: record.metadata.deletion_timestamp.is_some(),
             operating: status.operation.is_some(),
-            deleted_by_us: deletes(status.operation.as_ref().map(|operation| operation.kind))
+            deleted_by_us: record.metadata.deletion_timestamp.is_some()
+                && ledger.as_ref().is_some_and(|ledger| ledger.deletes)
+                || deletes(status.operation.as_ref().map(|operation| operation.kind))
                 || deletes(status.last_operation.as_ref().map(|last| last.kind)),
         };
         self.with(|state| {

@@ -308,3 +308,33 @@ async fn that_everything_was_deleted_at_once_blocks_no_snapshot() {
         world.audit();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_with_several_deletions_in_flight_blocks_none_of_them() {
+    let world = World::new();
+    let operator = world.start();
+    let names = ["web", "db", "mail"];
+    for name in names {
+        world.apply(manifest::with(name, json!({"powerState": "Stopped"})));
+    }
+    for name in names {
+        world.until_reason(name, "Stopped").await;
+    }
+    // Each takes effect, and the process is dead before it could write so down.
+    let done = FaultKind::HangForever { effect: true };
+    world.sim.inject(Fault::once(Match::operation(Operation::Delete), done).times(3));
+    for name in names {
+        world.delete(name);
+    }
+    while world.count(Operation::Delete) < names.len() {
+        world.pass(Duration::from_millis(10)).await;
+    }
+    operator.kill();
+    world.pass(Duration::from_secs(10)).await;
+    let _operator = world.start();
+    for name in names {
+        world.until_gone("itcareinstances", name).await;
+    }
+    assert_eq!(world.count(Operation::Delete), names.len(), "{}", world.tail());
+    world.audit();
+}

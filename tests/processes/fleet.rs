@@ -48,7 +48,7 @@ const STEPS: [Step; 14] = [
     Step::Monitoring,
     Step::Patching,
     Step::Reset,
-    Step::Reset,
+    Step::TakeSnapshot,
     Step::TakeSnapshot,
     Step::Recover,
     Step::RemoveSnapshot,
@@ -60,14 +60,33 @@ impl Fleet {
         Self { machines: Vec::new(), story: Vec::new(), stop_start, made: 0 }
     }
 
+    /// Two VMs and a snapshot: what one-shots need.
+    pub async fn begin(&mut self, shop: &Shop, dice: &mut Dice) {
+        for power in [None, Some("Running")] {
+            let words = self.create(shop, dice, &[power]).await;
+            self.story.push(words);
+        }
+        if let Some(words) = self.change(shop, dice, 0, Step::TakeSnapshot).await {
+            self.story.push(words);
+        }
+    }
+
     /// Does one thing that can be done.
     pub async fn step(&mut self, shop: &Shop, dice: &mut Dice) {
         loop {
             let live: Vec<usize> =
                 (0..self.machines.len()).filter(|index| !self.machines[*index].deleted).collect();
-            let step = if live.is_empty() { Step::Create } else { dice.pick(&STEPS) };
+            // One-shots seldom can be asked for, so they are tried often.
+            let step = match live.is_empty() {
+                true => Step::Create,
+                false if dice.one_in(2) => dice.pick(&[Step::Reset, Step::Recover]),
+                false => dice.pick(&STEPS),
+            };
             let done = match step {
-                Step::Create if live.len() < MOST => self.create(shop, dice).await,
+                Step::Create if live.len() < MOST => {
+                    let powers = [None, Some("Running"), Some("Running"), Some("Stopped")];
+                    Some(self.create(shop, dice, &powers).await)
+                }
                 Step::Create => None,
                 Step::Resize
                 | Step::Power
@@ -89,14 +108,14 @@ impl Fleet {
         }
     }
 
-    async fn create(&mut self, shop: &Shop, dice: &mut Dice) -> Option<String> {
+    async fn create(&mut self, shop: &Shop, dice: &mut Dice, powers: &[Option<&'static str>]) -> String {
         self.made += 1;
         let machine = Machine {
             object: format!("web{}", self.made),
             host: format!("DWEB{:03}", self.made),
             stop_start: self.stop_start,
             size: dice.pick(&SIZES),
-            power: dice.pick(&[None, Some("Running"), Some("Running"), Some("Stopped")]),
+            power: dice.pick(powers),
             monitoring: None,
             group: None,
             resets: Vec::new(),
@@ -106,7 +125,7 @@ impl Fleet {
         shop.apply(VM, &machine.object, machine.spec()).await;
         let words = format!("create {} {} {:?}", machine.object, machine.size, machine.power);
         self.machines.push(machine);
-        Some(words)
+        words
     }
 
     /// `None` when that cannot be done now.

@@ -71,10 +71,10 @@ async fn episode(plane: &std::sync::Arc<itcare_lab::controlplane::ControlPlane>,
     let mut dice = Dice::new(seed);
     let mut tally = Tally::default();
     // By turns: with election and without, which restarts faster; names and slots that are unique, and not.
-    let (elects, strict, stop_start) = (seed % 2 == 0, seed % 4 < 2, seed % 3 == 0);
+    let (elects, strict, stop_start) = (seed.is_multiple_of(2), seed % 4 < 2, seed.is_multiple_of(3));
     let flags: &[&str] = if elects { &["--lease-duration=2s"] } else { &["--leader-elect=false"] };
     // One in five says everything that it can say.
-    let level = if seed % 5 == 0 { "--log-level=trace" } else { "--log-level=info" };
+    let level = if seed.is_multiple_of(5) { "--log-level=trace" } else { "--log-level=info" };
     let flags: Vec<&str> = flags.iter().copied().chain([level]).collect();
     let shop = Shop::open(plane.clone(), &format!("kills-{seed}"), &flags).await;
     shop.cloud
@@ -85,6 +85,8 @@ async fn episode(plane: &std::sync::Arc<itcare_lab::controlplane::ControlPlane>,
         .await;
     let mut fleet = Fleet::new(stop_start);
     let mut operator = shop.operator();
+    fleet.begin(&shop, &mut dice).await;
+    converged(&shop, &fleet).await;
     let mut last = 0;
     for round in 0..KILLS_OF_AN_EPISODE {
         let moment = Moment::draw(&mut dice);

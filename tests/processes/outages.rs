@@ -36,7 +36,7 @@ impl Story {
             dice: Dice::new(seed),
             shop,
         };
-        shop_works(&mut story).await;
+        story.act(3).await;
         converged(&story.shop, &story.fleet).await;
         story
     }
@@ -58,10 +58,6 @@ impl Story {
             operator.terminate().await;
         }
     }
-}
-
-async fn shop_works(story: &mut Story) {
-    story.act(3).await;
 }
 
 /// ITCare away in three ways, while the user goes on.

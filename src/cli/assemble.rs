@@ -82,6 +82,7 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
         gate: gate.clone(),
         meter,
         slots: Arc::new(Semaphore::new(settings.passes)),
+        untold: Arc::new(Semaphore::new(1)),
         settings,
         instances: Objects::default(),
         snapshots: Objects::default(),

@@ -6,37 +6,38 @@ use std::time::Duration;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Context;
 use super::gather;
+use super::send;
 use super::subject::{Gathered, Machine, Subject};
-use crate::api::{ApiError, CreateInstance, PatchParty, Permit, Priority, SendGuard};
-use crate::crd::instance::ITCareInstanceSpec;
+use crate::api::{Permit, Priority};
 use crate::crd::{FINALIZER, LEDGER_ANNOTATION, Record};
 use crate::decide::decision::{Call, CallAction, Guarded, GuardedCall};
-use crate::decide::snapshot::mark;
 use crate::decide::{Outcome, Step};
-use crate::model::{Action, AttemptId, Failure, FailureClass, Intent, Ledger, ObjectKey, Size};
+use crate::model::{AttemptId, Failure, InstanceId, Intent, Ledger, ObjectKey, Observed};
 
 /// What acting came to.
 pub enum Acted {
     /// Nothing was to be done, or a write to the API server is done; the ledger as it is now.
     Done,
-    /// A call to ITCare was tried; the ledger as it is now.
-    Tried(Box<(Outcome, Option<Ledger>)>),
+    /// A call to ITCare was tried.
+    Tried(Box<Tried>),
     /// Somebody else wrote the object: decide anew.
     Lost,
     /// We do not lead any more: nothing was done.
     NotLeading,
 }
 
-/// Asked right before the request leaves.
-struct StillLeading<'a>(&'a Context);
-
-impl SendGuard for StillLeading<'_> {
-    fn may_send(&self) -> bool {
-        self.0.may_act()
-    }
+/// What trying a call came to.
+pub struct Tried {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The ledger as it is now.
+    pub ledger: Option<Ledger>,
+    /// Held by a deletion until its object tells of it; see [`delete`].
+    pub untold: Option<OwnedSemaphorePermit>,
 }
 
 /// Carries out one step.
@@ -82,21 +83,69 @@ pub async fn act<K: Subject>(
                 Turn::TooLate => return Ok(Acted::Lost),
                 Turn::NotLeading => return Ok(Acted::NotLeading),
             };
+            if let (CallAction::Delete, Some(machine)) = (&call.action, machine) {
+                return delete(context, gathered, machine, call, permit).await;
+            }
             // What was decided upon is read once more: the wait for the permit may have been long.
             match gather::unchanged(context, record).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(Acted::Lost),
                 Err(failure) => return Ok(tried(Outcome::NotExecuted(failure), current(gathered))),
             }
-            let result = send(context, call, permit).await;
+            let result = send::call(context, call, permit).await;
             ended(context, machine);
-            Ok(tried(outcome(context, call.action.kind(), result), current(gathered)))
+            Ok(tried(send::outcome(context, call.action.kind(), result), current(gathered)))
         }
     }
 }
 
+/// Asks for the deletion of a VM. After a crash it is missing because we had it deleted; several that nothing tells
+/// of would look like an account that lost its sight. So one at a time may be in flight untold, and any other is
+/// written down before its call.
+async fn delete<K: Subject>(
+    context: &Context,
+    gathered: &Gathered<K>,
+    machine: &Machine,
+    call: &Call,
+    permit: Permit,
+) -> Result<Acted, kube::Error> {
+    let record = &gathered.record;
+    let mut ledger = current(gathered);
+    let missing =
+        |id: &InstanceId| matches!(context.inventory.listed(machine.service, *id), Observed::Absent { .. });
+    let others = context.registry.untold_deletions(machine.service, &gathered.object.key);
+    let untold = match others.iter().any(missing) {
+        true => None,
+        false => Arc::clone(&context.untold).try_acquire_owned().ok(),
+    };
+    match ledger.clone().filter(|before| untold.is_none() && !before.deletes) {
+        // The write loses against any other, like the read below.
+        Some(before) => {
+            let next = Ledger { deletes: true, ..before.next() };
+            let Some(written) = write_ledger(context, record, &next, false).await? else {
+                return Ok(Acted::Lost);
+            };
+            K::wrote(context, Arc::new(written));
+            ledger = Some(next);
+        }
+        None => match gather::unchanged(context, record).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Acted::Lost),
+            Err(failure) => return Ok(tried(Outcome::NotExecuted(failure), ledger)),
+        },
+    }
+    context.inventory.deletes(call.id, true);
+    let result = send::call(context, call, permit).await;
+    ended(context, Some(machine));
+    let outcome = send::outcome(context, call.action.kind(), result);
+    if matches!(outcome, Outcome::NotExecuted(_) | Outcome::Refused(_)) {
+        context.inventory.deletes(call.id, false);
+    }
+    Ok(Acted::Tried(Box::new(Tried { outcome, ledger, untold })))
+}
+
 fn tried(outcome: Outcome, ledger: Option<Ledger>) -> Acted {
-    Acted::Tried(Box::new((outcome, ledger)))
+    Acted::Tried(Box::new(Tried { outcome, ledger, untold: None }))
 }
 
 fn current<K: Subject>(gathered: &Gathered<K>) -> Option<Ledger> {
@@ -205,6 +254,11 @@ async fn guarded_call<K: Subject>(
             return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));
         }
     }
+    if let (GuardedCall::TakeSnapshot { .. }, Some(machine)) = (&guarded.call, machine)
+        && let Err(failure) = gather::earlier_actions(context, &machine.name).await
+    {
+        return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));
+    }
     // The permit comes before the fence: nothing that others do while we wait for it is newer than the fence.
     let permit = match permit(context, gathered).await {
         Turn::Ours(permit) => permit,
@@ -225,9 +279,9 @@ async fn guarded_call<K: Subject>(
     };
     let written = Arc::new(written);
     K::wrote(context, Arc::clone(&written));
-    let result = send_guarded(context, &guarded.call, &attempt, permit).await;
+    let result = send::guarded(context, &guarded.call, &attempt, permit).await;
     ended(context, machine);
-    let outcome = outcome(context, kind, result);
+    let outcome = send::outcome(context, kind, result);
     if let Outcome::NotExecuted(_) = &outcome {
         // Certainly nothing happened: the intent goes, and the next try is a first one.
         if let Some(cleared) = clear_intent(context, written, &ledger).await {
@@ -239,7 +293,7 @@ async fn guarded_call<K: Subject>(
 
 /// Takes back the intent of a call that was not sent. Whoever wrote the object in between (a user, most likely)
 /// did not touch the ledger, so it is tried on top of theirs. Failing costs time only: the intent is then
-/// resolved by looking.
+/// resolved by looking, and so is that of a leader that was deposed.
 async fn clear_intent<K: Subject>(
     context: &Context,
     written: Arc<Record<K>>,
@@ -249,6 +303,9 @@ async fn clear_intent<K: Subject>(
     cleared.intent = None;
     let mut on = written;
     for _ in 0..3 {
+        if !context.may_record() {
+            return None;
+        }
         match write_ledger(context, &on, &cleared, true).await {
             Ok(Some(record)) => {
                 K::wrote(context, Arc::new(record));
@@ -274,149 +331,5 @@ async fn clear_intent<K: Subject>(
 fn ended(context: &Context, machine: Option<&Machine>) {
     if let Some(machine) = machine {
         context.machines.effect_ended(machine.service, &machine.name, context.now().mono);
-    }
-}
-
-fn outcome(
-    context: &Context,
-    kind: crate::model::OperationKind,
-    result: Result<Action, ApiError>,
-) -> Outcome {
-    match result {
-        Ok(action) => {
-            context.machines.replied(action.id);
-            context.machines.learn(
-                action.process.as_deref().map(|process| (process, kind)),
-                action.submitted_by.as_deref(),
-            );
-            context.meter.sent(kind, "accepted");
-            Outcome::Accepted(action)
-        }
-        Err(error) => {
-            let failure: Failure = error.failure();
-            context.meter.sent(kind, failure.class.as_str());
-            tracing::warn!(operation = kind.as_str(), class = failure.class.as_str(), message = %failure.message, "call failed");
-            match failure.class {
-                FailureClass::Ambiguous(_) | FailureClass::Garbled => Outcome::Ambiguous(failure),
-                FailureClass::Rejected | FailureClass::Missing => Outcome::Refused(failure),
-                FailureClass::Transient
-                | FailureClass::Throttled(_)
-                | FailureClass::Unauthenticated
-                | FailureClass::NoCredentials
-                | FailureClass::Forbidden => Outcome::NotExecuted(failure),
-            }
-        }
-    }
-}
-
-async fn send_guarded(
-    context: &Context,
-    call: &GuardedCall,
-    attempt: &AttemptId,
-    permit: Permit,
-) -> Result<Action, ApiError> {
-    let guard = StillLeading(context);
-    let itcare = &context.itcare;
-    let accepted = match call {
-        GuardedCall::Create(request) => itcare.create(&create_body(&request.spec), permit, &guard).await?,
-        GuardedCall::Reset { id, comment } => itcare.reset(*id, comment.as_deref(), permit, &guard).await?,
-        GuardedCall::TakeSnapshot { id, description, change_reference } => {
-            let description = mark(description.as_deref(), attempt);
-            itcare.take_snapshot(*id, Some(&description), change_reference.as_deref(), permit, &guard).await?
-        }
-        GuardedCall::Recover { id } => itcare.recover_snapshot(*id, permit, &guard).await?,
-    };
-    Ok(accepted.action)
-}
-
-async fn send(context: &Context, call: &Call, permit: Permit) -> Result<Action, ApiError> {
-    let guard = StillLeading(context);
-    let itcare = &context.itcare;
-    let Call { id, change_reference, action } = call;
-    let reference = change_reference.as_deref();
-    let accepted = match action {
-        CallAction::Start => itcare.start(*id, reference, permit, &guard).await?,
-        CallAction::Stop => itcare.stop(*id, reference, permit, &guard).await?,
-        CallAction::Resize(size) => itcare.resize(*id, *size, reference, permit, &guard).await?,
-        CallAction::UpdateMonitoring { enabled, alerting } => {
-            itcare.update_monitoring(*id, *enabled, *alerting, permit, &guard).await?
-        }
-        CallAction::UpdatePatching { excluded: true, reason, group: _ } => {
-            let party = PatchParty::Excluded { reason: reason.clone().unwrap_or_default() };
-            itcare.update_patch_party(*id, &party, permit, &guard).await?
-        }
-        CallAction::UpdatePatching { excluded: false, reason: _, group } => {
-            let party = PatchParty::Included { group: *group };
-            itcare.update_patch_party(*id, &party, permit, &guard).await?
-        }
-        CallAction::UpdateReplication { enabled, reason } => {
-            itcare.update_storage_replication(*id, *enabled, reason.as_deref(), permit, &guard).await?
-        }
-        CallAction::UpdateBackup { enabled, reason } => {
-            itcare.update_backup(*id, *enabled, reason.as_deref(), permit, &guard).await?
-        }
-        CallAction::Delete => itcare.delete(*id, reference, permit, &guard).await?,
-        CallAction::RemoveSnapshot(snapshot) => itcare.remove_snapshot(*id, snapshot, permit, &guard).await?,
-    };
-    Ok(accepted.action)
-}
-
-/// The creation's body: every field of the API's page that the spec can say.
-fn create_body(spec: &ITCareInstanceSpec) -> CreateInstance {
-    let monitoring = spec.monitoring.as_ref();
-    let backup = spec.backup.as_ref();
-    let replication = spec.replication.as_ref();
-    CreateInstance {
-        name: spec.name.clone(),
-        service_id: spec.service_id,
-        region: spec.region.clone().unwrap_or_default(),
-        platform: spec.platform.clone().unwrap_or_default(),
-        resource_id: spec
-            .size
-            .as_deref()
-            .and_then(|size| size.parse::<Size>().ok())
-            .map(|size| size.to_string())
-            .unwrap_or_default(),
-        area: spec.area.clone(),
-        availability_zone: spec.availability_zone.clone(),
-        network_id: spec.network_id,
-        cloud_id: spec.cloud_id,
-        regulation: spec.regulation.map(|regulation| regulation.as_str().to_owned()),
-        authentication_domain_id: spec.authentication_domain_id.clone(),
-        product_code: spec.product_code.clone(),
-        storage_pool: spec.storage_pool.clone(),
-        specific_request: spec.specific_request.clone(),
-        monitoring_enabled: monitoring.map(|wish| wish.enabled),
-        monitoring_alerting: monitoring.and_then(|wish| wish.alerting),
-        on_call_supervision: monitoring.and_then(|wish| wish.on_call),
-        no_monitoring_prod_reason: monitoring
-            .filter(|wish| !wish.enabled)
-            .and_then(|wish| wish.disabled_reason.clone()),
-        backup_enabled: backup.map(|wish| wish.enabled),
-        backup_off_site_enabled: backup.and_then(|wish| wish.off_site),
-        server_backup_policy_id: backup.and_then(|wish| wish.server_policy_id.clone()),
-        db_backup_policy_id: backup.and_then(|wish| wish.database_policy_id.clone()),
-        no_backup_prod_reason: backup
-            .filter(|wish| !wish.enabled)
-            .and_then(|wish| wish.disabled_reason.clone()),
-        replication_enabled: replication.map(|wish| wish.enabled),
-        no_replication_prod_reason: replication
-            .filter(|wish| !wish.enabled)
-            .and_then(|wish| wish.disabled_reason.clone()),
-        properties: spec
-            .properties
-            .iter()
-            .map(|property| (property.key.clone(), property.value.clone()))
-            .collect(),
-        volumes: spec
-            .volumes
-            .iter()
-            .map(|volume| crate::api::Volume {
-                id: volume.id.clone(),
-                size_gb: volume.size_gb,
-                order: volume.order,
-                exclude_from_snapshots: volume.exclude_from_snapshots,
-            })
-            .collect(),
     }
 }

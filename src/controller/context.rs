@@ -72,6 +72,8 @@ pub struct Context {
     pub machines: Machines,
     /// A fair queue: the scheduler of the runtime serves due objects in no order and starves some.
     pub slots: Arc<Semaphore>,
+    /// One deletion at a time may be in flight that its object does not tell of.
+    pub untold: Arc<Semaphore>,
     /// Wakes objects that do not change themselves.
     pub waker: Waker,
     /// No new effect once cancelled.
@@ -90,6 +92,13 @@ impl Context {
     #[must_use]
     pub fn may_act(&self) -> bool {
         self.gate.is_open() && !self.stop.is_cancelled()
+    }
+
+    /// Whether what a pass came to may be written: only while nobody else can lead. An effect that is in flight
+    /// when we are asked to stop ends, and is written, inside our lease.
+    #[must_use]
+    pub fn may_record(&self) -> bool {
+        self.gate.is_held()
     }
 
     /// Where we run, as the decision sees it.

@@ -197,6 +197,18 @@ fn keep(context: &Context, cloud: &Cloud) {
     }
 }
 
+/// Reads the actions of a VM, so that the fence lies behind those of whoever led before us: with words that this
+/// process has not learned, any of them could be taken for a call that was lost. A reset and a recovery have read
+/// them already, and a name without a VM has hardly any.
+///
+/// # Errors
+/// Why they could not be read.
+pub async fn earlier_actions(context: &Context, name: &HostName) -> Result<(), Failure> {
+    not_paused(context)?;
+    let filter = ActionFilter { resource_name: Some(name.as_str().to_owned()), ..ActionFilter::default() };
+    context.itcare.actions(&filter, Priority::User).await.map(drop).map_err(|error| error.failure())
+}
+
 /// A pause that ITCare asked for is told, not slept through: a pass that waits for an hour keeps its place, its
 /// VM's lock, and its object's silence.
 pub fn not_paused(context: &Context) -> Result<(), Failure> {

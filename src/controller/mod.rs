@@ -17,6 +17,8 @@ pub mod pass;
 pub mod record;
 pub mod registry;
 pub mod run;
+pub mod send;
+pub mod source;
 pub mod subject;
 pub mod wake;
 pub mod watch;

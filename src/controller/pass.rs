@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kube::runtime::controller::Action;
 
-use super::act::{self, Acted};
+use super::act::{self, Acted, Tried};
 use super::registry::key_of;
 use super::subject::{Gathered, Machine, Subject};
 use super::{Context, gather, record};
@@ -166,10 +166,13 @@ async fn pass<K: Subject>(
         return Ok(Ended::undecided(Wake::After(context.settings.action_interval)));
     }
     let acted = act::act(context, &gathered, machine.as_ref(), &decision.step).await?;
+    // Until the end of the pass, which writes down what was done.
+    let mut _untold = None;
     let decision = match acted {
         Acted::Done => decision,
         Acted::Tried(tried) => {
-            let (outcome, ledger) = *tried;
+            let Tried { outcome, ledger, untold } = *tried;
+            _untold = untold;
             gathered.memory = decision.memory.clone();
             K::after(&gathered, &decision, &outcome, ledger, context.now())
         }
@@ -186,7 +189,9 @@ async fn pass<K: Subject>(
     if K::followed(&gathered.status).is_some() && K::followed(&decision.status).is_none() {
         K::operation_ended(context, &gathered, machine.as_ref());
     }
-    let wake = conclude(context, key, &gathered, decision).await?;
+    let Some(wake) = conclude(context, key, &gathered, decision).await? else {
+        return Ok(Ended::undecided(Wake::OnChange));
+    };
     let written = K::objects(context).newest(key, Arc::clone(&decided));
     Ok(Ended { wake, basis: Some(basis(&decided, written.status_text())) })
 }
@@ -220,29 +225,34 @@ fn with_id<K: Subject>(machine: Option<&Machine>, gathered: &Gathered<K>) -> Opt
     Some(Machine { id: machine.id.or(found), ..machine })
 }
 
+/// Writes down what a pass came to. `None` = the lease was lost meanwhile: whoever leads now may know more, and
+/// looks at what we did.
 async fn conclude<K: Subject>(
     context: &Context,
     key: &ObjectKey,
     gathered: &Gathered<K>,
     decision: Decision<K::Status>,
-) -> Result<Wake, kube::Error> {
+) -> Result<Option<Wake>, kube::Error> {
     let remember = |unsaid| {
         let mut memory = decision.memory.clone();
         memory.unsaid = unsaid;
         K::objects(context).remember(key, &gathered.object.uid, memory);
     };
     remember(true);
+    if !context.may_record() {
+        return Ok(None);
+    }
     let gone = matches!(decision.step, Step::RemoveFinalizer) && gathered.object.deleting;
     if gone {
         K::objects(context).forget(key);
     } else {
         match record::status(context, gathered, &decision.status).await? {
             record::Written::Done => remember(false),
-            record::Written::Moved => return Ok(Wake::After(Duration::ZERO)),
+            record::Written::Moved => return Ok(Some(Wake::After(Duration::ZERO))),
         }
     }
     record::tell(context, gathered, &decision).await;
-    Ok(decision.wake)
+    Ok(Some(decision.wake))
 }
 
 /// An object whose spec cannot be decoded: it says so, and nothing is done with its VM.
@@ -260,6 +270,9 @@ async fn undecodable<K: Subject>(
     let verdict = Verdict::Stalled(Reason::InvalidSpec, message);
     let conditions = conditions::build(K::conditions(&old), &verdict, &[], generation, context.now().wall);
     let status = K::undecodable(&old, conditions, generation);
+    if status != old && !context.may_record() {
+        return Ok(Ended::undecided(Wake::OnChange));
+    }
     if status != old {
         let body = serde_json::json!({
             "apiVersion": K::api_version(&()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Context;
 use super::memory::Objects;
 use super::registry::{Affected, key_of};
+use super::source::Source;
 use crate::crd::{ITCareInstance, ITCareSnapshot, InstanceStatus, Kind, Record, SnapshotStatus};
 use crate::decide::instance::{self, ObjectFacts, View};
 use crate::decide::snapshot::{self, InstanceFacts, SnapshotView};
@@ -185,7 +186,7 @@ impl Subject for ITCareInstance {
     }
 
     fn apply(context: &Context, record: &Record<Self>) -> Affected {
-        context.registry.apply_instance(record)
+        context.registry.apply_instance(record, Source::Watch)
     }
 
     fn forget(context: &Context, key: &ObjectKey) -> Affected {
@@ -198,7 +199,7 @@ impl Subject for ITCareInstance {
     }
 
     fn wrote(context: &Context, record: Arc<Record<Self>>) {
-        let affected = context.registry.apply_instance(&record);
+        let affected = context.registry.apply_instance(&record, Source::Answer);
         if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
             context.instances.wrote(&key, record);
         }
@@ -337,7 +338,7 @@ impl Subject for ITCareSnapshot {
     }
 
     fn apply(context: &Context, record: &Record<Self>) -> Affected {
-        context.registry.apply_snapshot(record)
+        context.registry.apply_snapshot(record, Source::Watch)
     }
 
     fn forget(context: &Context, key: &ObjectKey) -> Affected {
@@ -350,7 +351,7 @@ impl Subject for ITCareSnapshot {
     }
 
     fn wrote(context: &Context, record: Arc<Record<Self>>) {
-        let affected = context.registry.apply_snapshot(&record);
+        let affected = context.registry.apply_snapshot(&record, Source::Answer);
         if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
             context.snapshots.wrote(&key, record);
         }

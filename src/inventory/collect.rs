@@ -101,9 +101,10 @@ impl Inventory {
                 let view = ServiceView::new(at, items);
                 let before = state.services.get(&service);
                 let recorded = state.in_use.get(&service);
-                let gone = vanished(&view, before.map(Arc::as_ref), recorded);
-                if gone > 0 {
-                    state.vanished.push((at, service, gone));
+                let mut gone = vanished(&view, before.map(Arc::as_ref), recorded);
+                gone.retain(|id| !state.deleting.remove(id));
+                if !gone.is_empty() {
+                    state.vanished.push((at, service, gone.len()));
                 }
                 match before.map(|before| view.changed_since(before)) {
                     Some(items) if items.is_empty() => {}
@@ -176,16 +177,17 @@ fn splits(class: FailureClass) -> bool {
     }
 }
 
-/// How many recorded ids were there before (or should be, in a first list) and are not any more.
+/// The recorded ids that were there before (or should be, in a first list) and are not any more.
 fn vanished(
     view: &ServiceView,
     before: Option<&ServiceView>,
     recorded: Option<&BTreeSet<InstanceId>>,
-) -> usize {
+) -> Vec<InstanceId> {
     let is_live = |view: &ServiceView, id: &InstanceId| view.items.get(id).is_some_and(Listed::is_live);
     recorded
         .into_iter()
         .flatten()
         .filter(|id| before.is_none_or(|before| is_live(before, id)) && !is_live(view, id))
-        .count()
+        .copied()
+        .collect()
 }

@@ -62,6 +62,9 @@ struct State {
     joined: BTreeSet<ServiceId>,
     /// What the registry says: the services in use and the ids recorded in them.
     in_use: BTreeMap<ServiceId, BTreeSet<InstanceId>>,
+    /// Ids that we ask ITCare to delete, from before the call: one that then vanishes is no surprise, and the
+    /// registry may learn of it only after it has gone.
+    deleting: BTreeSet<InstanceId>,
     /// Recorded ids that vanished of late: when, where, how many.
     vanished: Vec<(Duration, ServiceId, usize)>,
     /// Services where several recorded ids vanished at once: a 404 proves nothing there until one reads right.
@@ -105,6 +108,11 @@ impl Inventory {
             state.services.retain(|service, _| in_use.contains_key(service));
             state.in_use = in_use;
         });
+    }
+
+    /// A deletion of that VM is about to be asked for, or was certainly not carried out.
+    pub fn deletes(&self, id: InstanceId, deletes: bool) {
+        self.with(|state| if deletes { state.deleting.insert(id) } else { state.deleting.remove(&id) });
     }
 
     /// The item of that id in the list of that service.

@@ -188,9 +188,17 @@ pub struct Ledger {
     /// Receipts: the newest request that was dealt with.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub handled: BTreeMap<OneShot, Timestamp>,
+    /// A deletion of the VM was about to be sent: it may be gone, though nobody could write down how that ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deletes: bool,
     /// When the snapshot expires (snapshots only): tells an expired one from a lost one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A ledger that cannot be read. No call follows from it.
@@ -229,6 +237,7 @@ impl Ledger {
             held: BTreeMap::new(),
             resume: None,
             handled: BTreeMap::new(),
+            deletes: false,
             expires: None,
         }
     }

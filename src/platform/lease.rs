@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::Clock;
 
 /// Whether this process leads, and until when that is certain.
+///
+/// It opens and closes before the lease does: an effect that starts must also end inside it. What an effect came
+/// to may be written down for as long as the lease is held.
 #[derive(Clone, Debug)]
 pub struct Gate {
     state: watch::Receiver<Standing>,
@@ -26,8 +29,10 @@ pub struct Gate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
-    /// Effects may start before this instant; `None` = not leading.
+    /// The lease is certainly ours before this instant; `None` = not leading.
     until: Option<Instant>,
+    /// We are about to end: no new effect starts.
+    ending: bool,
     /// Without election there is no end.
     always: bool,
 }
@@ -36,7 +41,7 @@ impl Gate {
     /// A gate that is open for ever: leader election is off.
     #[must_use]
     pub fn open() -> Self {
-        let (sender, state) = watch::channel(Standing { until: None, always: true });
+        let (sender, state) = watch::channel(Standing { until: None, ending: false, always: true });
         // The value stays readable after the sender is gone.
         drop(sender);
         Self { state }
@@ -45,6 +50,12 @@ impl Gate {
     /// Whether an effect may start now.
     #[must_use]
     pub fn is_open(&self) -> bool {
+        !self.state.borrow().ending && self.is_held()
+    }
+
+    /// Whether nobody else can lead now, so that what we know may be written down.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
         let standing = *self.state.borrow();
         standing.always || standing.until.is_some_and(|until| Instant::now() < until)
     }
@@ -66,7 +77,7 @@ impl Gate {
             if standing.always {
                 std::future::pending::<()>().await;
             }
-            let Some(until) = standing.until else { return };
+            let Some(until) = standing.until.filter(|_| !standing.ending) else { return };
             tokio::select! {
                 changed = self.state.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep_until(until) => if !self.is_open() { return },
@@ -112,7 +123,7 @@ impl Elector {
     /// An elector and the gate that it works. The client should not retry by itself.
     #[must_use]
     pub fn new(api: Api<Lease>, settings: Settings, clock: Clock) -> (Self, Gate) {
-        let (sender, state) = watch::channel(Standing { until: None, always: false });
+        let (sender, state) = watch::channel(Standing { until: None, ending: false, always: false });
         (Self { api, settings, clock, seen: None, held: None, sender }, Gate { state })
     }
 
@@ -136,7 +147,7 @@ impl Elector {
                     if !self.leads() && !stopping {
                         tracing::info!(lease = %self.settings.name, identity = %self.settings.identity, "leading");
                     }
-                    self.set(Some(begun + self.settings.renew_deadline()).filter(|_| !stopping));
+                    self.set(Some(begun + self.settings.renew_deadline()));
                 }
                 Ok(Ok(false)) => {
                     if self.leads() {
@@ -159,7 +170,7 @@ impl Elector {
                 () = tokio::time::sleep(self.settings.retry()) => {}
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
-                    self.set(None);
+                    self.sender.send_modify(|standing| standing.ending = true);
                     if self.held.is_none() || drained.is_cancelled() {
                         break;
                     }
@@ -167,6 +178,7 @@ impl Elector {
                 () = drained.cancelled(), if stopping => break,
             }
         }
+        self.set(None);
         match timeout(self.settings.renew_deadline(), self.release()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = %error, "the lease could not be released"),

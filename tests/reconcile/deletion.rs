@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use itcare_sim::{Fault, FaultKind, Match, Operation};
+use itcare_lab::memory::{Fault as ApiFault, Verb};
+use itcare_sim::{Config, Fault, FaultKind, Match, Operation};
 use serde_json::json;
 
 use crate::support::{World, manifest};
@@ -239,4 +240,117 @@ async fn an_account_without_the_right_to_delete_says_so_and_waits() {
     world.until_gone("itcareinstances", "web").await;
     assert!(world.sim.report().leftovers.is_empty());
     world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_instance_claims_nothing_though_the_reply_comes_after_the_event() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until("web", "ready", |seen| seen.is_ready()).await;
+    // The watch tells that the object is gone before the write that let it go is answered.
+    let late = ApiFault::delay_reply(Duration::from_secs(2)).verb(Verb::Patch).always();
+    world.api.inject(late.resource("itcareinstances").subresource(""));
+    world.delete("web");
+    world.until_gone("itcareinstances", "web").await;
+    world.pass(Duration::from_secs(3)).await;
+    world.api.clear_faults();
+    world.apply(manifest::with("heir", json!({"name": "PWEB"})));
+    world.until_reason("heir", "Running").await;
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_snapshot_holds_nothing_back_though_the_reply_comes_after_the_event() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until("web", "ready", |seen| seen.is_ready()).await;
+    // Lost on its way, so that its intent stands until the object goes.
+    let lost = FaultKind::HangForever { effect: false };
+    world.sim.inject(Fault::once(Match::operation(Operation::SnapshotCreate), lost));
+    world.apply(manifest::snapshot("before", "web", json!({})));
+    while world.count(Operation::SnapshotCreate) == 0 {
+        world.pass(Duration::from_millis(100)).await;
+    }
+    let late = ApiFault::delay_reply(Duration::from_secs(2)).verb(Verb::Patch).always();
+    world.api.inject(late.resource("itcaresnapshots").subresource(""));
+    world.api.delete("itcaresnapshots", "shop", "before").expect("it is there");
+    world.delete("web");
+    world.until_gone("itcaresnapshots", "before").await;
+    world.until_gone("itcareinstances", "web").await;
+    assert!(world.sim.report().leftovers.is_empty(), "{}", world.tail());
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_everything_was_deleted_at_once_blocks_no_snapshot() {
+    // VMs go faster than the services in use are counted anew, and a list falls between.
+    for offset in (0..1000).step_by(100) {
+        let mut world = World::with(Config::auto(Duration::from_millis(200)));
+        world.setup.observe_interval = Duration::from_millis(700);
+        world.setup.action_interval = Duration::from_millis(100);
+        let _operator = world.start();
+        for name in ["web", "db", "mail"] {
+            world.apply(manifest::instance(name));
+        }
+        world.apply(manifest::snapshot("before", "web", json!({})));
+        world.until_snapshot("before", "ready", |seen| seen.is_ready()).await;
+        world.pass(Duration::from_millis(5_000 + offset)).await;
+        for name in ["web", "db", "mail"] {
+            world.delete(name);
+        }
+        world.pass(Duration::from_millis(300)).await;
+        // Too late to be removed by itself: it goes with its VM.
+        world.api.delete("itcaresnapshots", "shop", "before").expect("it is there");
+        world.until_gone("itcaresnapshots", "before").await;
+        assert!(world.sim.report().leftovers.is_empty(), "{}", world.tail());
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_with_several_deletions_in_flight_blocks_none_of_them() {
+    let world = World::new();
+    let operator = world.start();
+    let names = ["web", "db", "mail"];
+    for name in names {
+        world.apply(manifest::with(name, json!({"powerState": "Stopped"})));
+    }
+    for name in names {
+        world.until_reason(name, "Stopped").await;
+    }
+    // Each takes effect, and the process is dead before it could write so down.
+    let done = FaultKind::HangForever { effect: true };
+    world.sim.inject(Fault::once(Match::operation(Operation::Delete), done).times(3));
+    for name in names {
+        world.delete(name);
+    }
+    while world.count(Operation::Delete) < names.len() {
+        world.pass(Duration::from_millis(10)).await;
+    }
+    operator.kill();
+    world.pass(Duration::from_secs(10)).await;
+    let _operator = world.start();
+    for name in names {
+        world.until_gone("itcareinstances", name).await;
+    }
+    assert_eq!(world.count(Operation::Delete), names.len(), "{}", world.tail());
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_is_deleted_alone_costs_three_writes() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    let before = world.api.writes().len();
+    world.delete("web");
+    world.until_gone("itcareinstances", "web").await;
+    let mut writes = world.api.writes().split_off(before);
+    writes.retain(|write| write.resource == "itcareinstances");
+    let told: Vec<_> =
+        writes.iter().map(|write| (write.subresource.as_str(), &write.body["status"])).collect();
+    assert_eq!(told.len(), 3, "what the stop came to, and the DELETE, and the finalizer: {told:#?}");
 }

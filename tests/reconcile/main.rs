@@ -8,6 +8,7 @@ mod support;
 
 mod adopt;
 mod deletion;
+mod deposed;
 mod drift;
 mod life;
 mod outcome;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use itcare_sim::{Fault, FaultKind, Match, Operation};
+use itcare_sim::{Config, Fault, FaultKind, Latencies, Match, Operation, Time};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -345,4 +345,32 @@ async fn a_crash_at_any_moment_of_a_removal_removes_it() {
         assert!(world.sim.snapshot(world.instance("web").id()).is_none(), "killed after {moment} ms");
         world.audit();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_change_of_the_vm_is_not_taken_for_a_snapshot_that_was_lost() {
+    let latencies = Latencies {
+        default: Duration::from_secs(2),
+        by_process: [("maintenance".to_owned(), Duration::from_secs(7200))].into(),
+    };
+    let world = World::with(Config { time: Time::Auto { latencies }, ..Config::default() });
+    let first = world.start();
+    world.apply(manifest::instance("web"));
+    world.apply(manifest::instance("db"));
+    world.until("web", "ready", |seen| seen.is_ready()).await;
+    world.until("db", "ready", |seen| seen.is_ready()).await;
+    let db = world.instance("db").status()["id"].as_i64().expect("an id");
+    world.sim.start_foreign_action(db, "maintenance", "somebody");
+    world.patch("web", json!({"size": "4cpu8gb"}));
+    world.until("web", "resized", |seen| seen.is_ready() && seen.status()["size"] == "4cpu8gb").await;
+    // The next process has never seen that change; the action that it has seen is older.
+    first.kill();
+    let _operator = world.start();
+    world.pass(Duration::from_secs(10)).await;
+    let lost = FaultKind::HangForever { effect: false };
+    world.sim.inject(Fault::once(Match::operation(Operation::SnapshotCreate), lost));
+    world.apply(manifest::snapshot("before", "web", json!({})));
+    world.until_snapshot("before", "available", |seen| seen.has("Available", "True")).await;
+    assert_eq!(world.count(Operation::SnapshotCreate), 2);
+    world.audit();
 }

@@ -90,6 +90,10 @@ fn route(sim: &Sim, method: &str, path: &str, body: &[u8]) -> Result<Value, Refu
             Ok(Value::Null)
         }
         ("GET", ["journal"]) => Ok(shown(sim.journal())),
+        ("GET", ["journal", "after", seq]) => {
+            let seq = seq.parse().map_err(|_| Refusal::not_found(format!("{seq} is not a number")))?;
+            Ok(shown(sim.journal_after(seq)))
+        }
         ("DELETE", ["journal"]) => {
             sim.clear_journal();
             Ok(Value::Null)

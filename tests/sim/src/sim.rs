@@ -158,6 +158,12 @@ impl Sim {
         self.settled().journal.entries.clone()
     }
 
+    /// The requests with a larger number than this: for those who look often.
+    pub fn journal_after(&self, seq: u64) -> Vec<Entry> {
+        let world = self.settled();
+        world.journal.entries.iter().filter(|entry| entry.seq > seq).cloned().collect()
+    }
+
     /// Forgets the requests so far. The numbering goes on.
     pub fn clear_journal(&self) {
         self.lock().journal.entries.clear();

@@ -1,6 +1,7 @@
 //! The ways in: configurations, clients, kubeconfigs, kubectl, service account tokens, audit log.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -69,7 +70,6 @@ impl ControlPlane {
     ///
     /// When it cannot be written.
     pub fn kubeconfig(&self, token: &str) -> Result<PathBuf, Error> {
-        use std::os::unix::fs::OpenOptionsExt;
         let certificate = self.directory().join(super::pki::CERTIFICATE);
         let text = json!({
             "apiVersion": "v1",
@@ -80,12 +80,12 @@ impl ControlPlane {
             "current-context": "lab",
         });
         let path = self.directory().join(kubeconfig_name(token));
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options
-            .open(&path)
-            .and_then(|mut file| std::io::Write::write_all(&mut file, text.to_string().as_bytes()))
-            .map_err(Error::folder(&path))?;
+        // Renamed into place: another process may be reading the one that is there. It is private from the start.
+        let written = tempfile::NamedTempFile::new_in(self.directory()).and_then(|mut file| {
+            file.write_all(text.to_string().as_bytes())?;
+            file.persist(&path).map_err(|error| error.error)
+        });
+        written.map_err(Error::folder(&path))?;
         Ok(path)
     }
 
@@ -154,9 +154,30 @@ impl ControlPlane {
     ///
     /// When the log cannot be read.
     pub fn audit(&self) -> Result<Vec<AuditEvent>, Error> {
+        self.audit_after(&mut 0)
+    }
+
+    /// The same from a position in the log, which moves to the end of what was read: for those who look often.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    pub fn audit_after(&self, position: &mut u64) -> Result<Vec<AuditEvent>, Error> {
         let path = self.directory().join("audit.log");
-        let log = std::fs::read(&path).map_err(Error::folder(&path))?;
-        Ok(audit::parse(&String::from_utf8_lossy(&log)))
+        let mut log = Vec::new();
+        std::fs::File::open(&path)
+            .and_then(|mut file| {
+                // A full log is put aside by the server, and a new one begins.
+                if file.metadata()?.len() < *position {
+                    *position = 0;
+                }
+                file.seek(SeekFrom::Start(*position))?;
+                file.read_to_end(&mut log)
+            })
+            .map_err(Error::folder(&path))?;
+        let whole = log.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        *position += whole as u64;
+        Ok(audit::parse(&String::from_utf8_lossy(&log[..whole])))
     }
 }
 

@@ -155,6 +155,22 @@ fn the_debt_is_settled_by_a_look_a_settle_time_after_the_last_stop() {
 }
 
 #[test]
+fn the_debt_stands_while_a_late_stop_of_ours_still_runs() {
+    let mut case = running_again(NOW - SETTLE - seconds(60));
+    case.cloud.running = Observed::Unknown;
+    assert_eq!(case.says(), "read running");
+    let mut stop = crate::fixture::action();
+    stop.process = OperationKind::Stop.known_process().map(str::to_owned);
+    case.runs(&[stop]);
+    let decision = case.next();
+    assert_eq!(case.ledger().resume, Some(Resume::Resize));
+    assert_ne!(says(&decision), "save", "the stop runs for longer than the settle time");
+    // It is over, and the VM was read before that was known.
+    case.cloud.running = Observed::Present { value: Vec::new(), at: NOW + seconds(1) };
+    assert_eq!(case.says(), "read detail");
+}
+
+#[test]
 fn the_debt_is_settled_in_time_and_not_only_with_the_next_routine_look() {
     let mut case = running_again(NOW - seconds(10));
     let decision = case.next();
@@ -165,6 +181,8 @@ fn the_debt_is_settled_in_time_and_not_only_with_the_next_routine_look() {
         value: itcare_operator::model::Detail { size: "4cpu8gb".parse().ok(), ..detail() },
         at: case.now.mono,
     };
+    assert_eq!(case.says(), "read running", "and whether an action is left");
+    case.cloud.running = Observed::Present { value: Vec::new(), at: case.now.mono };
     assert_eq!(saved(&case.next()).resume, None);
 }
 

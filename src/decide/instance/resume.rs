@@ -10,9 +10,9 @@ use super::preflight::send;
 use super::validate::Checked;
 use super::{Claim, observe as ask};
 use crate::crd::Reason;
-use crate::decide::decision::{CallAction, Need, Wake};
+use crate::decide::decision::{CallAction, Need, Step, Wake};
 use crate::decide::retry::Hold;
-use crate::model::{Detail, InstanceState, Observed, OperationKind, PowerState};
+use crate::model::{Detail, InstanceId, InstanceState, Observed, OperationKind, PowerState};
 
 /// Gives back power that was taken for a resize (DESIGN 5.5).
 pub(super) fn resume<'a>(
@@ -29,18 +29,23 @@ pub(super) fn resume<'a>(
         pass.edit(|ledger| ledger.resume = None);
         return Next::On(pass);
     }
-    let seen = *pass.memory.resume_seen.get_or_insert(pass.view.now.mono);
     match &detail.state {
-        InstanceState::Active => {
-            let due = seen + pass.view.site.settle;
-            if at >= due {
+        InstanceState::Active => match late_stop(&mut pass, detail.id, at) {
+            // Written before anything else is looked into: newer looks at the actions would ask for newer ones at
+            // the VM.
+            LateStop::Past => {
                 pass.edit(|ledger| ledger.resume = None);
-            } else {
-                // The next look must be a new one; until then all is as asked.
-                rest.wake(due.saturating_sub(pass.view.now.mono).max(Duration::from_millis(10)));
+                Next::Effect(Box::new(pass.finish(Step::Nothing, Wake::After(Duration::ZERO))))
             }
-            Next::On(pass)
-        }
+            // The next look must be a new one; until then all is as asked.
+            LateStop::Possible(wait) => {
+                rest.wake(wait);
+                Next::On(pass)
+            }
+            LateStop::Unread(need) => {
+                Next::Effect(Box::new(ask(pass, need, "looking whether the VM stays powered on")))
+            }
+        },
         InstanceState::Inactive => match held_back(&pass, detail, OperationKind::Start) {
             Hold::No => {
                 let message = format!("starting {} again after its resize", checked.name);
@@ -78,6 +83,37 @@ pub(super) fn resume<'a>(
     }
 }
 
+/// Whether a stop of ours may still take the power of a VM that runs.
+enum LateStop {
+    /// None is left.
+    Past,
+    /// It may come, or is under way: look again then.
+    Possible(Duration),
+    /// This must be read first.
+    Unread(Need),
+}
+
+/// A stop whose answer was lost shows within the settle time, but may run for longer. So the VM must be seen to run
+/// after a look that found no action left on it.
+fn late_stop(pass: &mut Pass<'_>, id: InstanceId, seen_at: Duration) -> LateStop {
+    let view = pass.view;
+    let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + view.site.settle;
+    if view.now.mono < due {
+        return LateStop::Possible((due - view.now.mono).max(Duration::from_millis(10)));
+    }
+    match view.cloud.running.since(due) {
+        Observed::Unknown | Observed::Absent { .. } => LateStop::Unread(Need::Running { since: due }),
+        Observed::Present { value, at } if value.is_empty() => {
+            if seen_at >= at {
+                LateStop::Past
+            } else {
+                LateStop::Unread(Need::Detail(id))
+            }
+        }
+        Observed::Present { .. } => LateStop::Possible(view.site.action_interval),
+    }
+}
+
 /// Power that is owed although the VM is not managed any more (`Retain`, `Observe`).
 pub(super) fn give_power_back<'a>(mut pass: Pass<'a>, checked: &Checked) -> Followed<'a> {
     let view = pass.view;
@@ -104,16 +140,16 @@ pub(super) fn give_power_back<'a>(mut pass: Pass<'a>, checked: &Checked) -> Foll
     }
     let waiting = format!("waiting until {} runs again before letting it go", checked.name);
     match &detail.state {
-        InstanceState::Active => {
-            // The stop may be on its way still: it shows within the settle time.
-            let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + view.site.settle;
-            if at < due {
-                let left = due.saturating_sub(view.now.mono).max(Duration::from_millis(10));
-                return Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(left)));
+        InstanceState::Active => match late_stop(&mut pass, id, at) {
+            LateStop::Past => {
+                pass.edit(|ledger| ledger.resume = None);
+                Followed::Over(pass)
             }
-            pass.edit(|ledger| ledger.resume = None);
-            Followed::Over(pass)
-        }
+            LateStop::Possible(wait) => {
+                Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(wait)))
+            }
+            LateStop::Unread(need) => Followed::Wait(ask(pass, need, &waiting)),
+        },
         InstanceState::Inactive => match held_back(&pass, detail, OperationKind::Start) {
             Hold::No => {
                 let message = format!("starting {} again before letting it go", checked.name);

@@ -120,6 +120,16 @@ pub struct InstanceMore {
     service_allowed: bool,
 }
 
+/// Into the index of claims, and from there to the inventory: what it records is missed when it vanishes.
+fn index(context: &Context, record: &Record<ITCareInstance>, source: Source) -> Affected {
+    let affected = context.registry.apply_instance(record, source);
+    let key = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref());
+    if let Some((service, id)) = key.and_then(|key| context.registry.recorded(&key)) {
+        context.inventory.records(service, id);
+    }
+    affected
+}
+
 impl Subject for ITCareInstance {
     type More = InstanceMore;
 
@@ -186,7 +196,7 @@ impl Subject for ITCareInstance {
     }
 
     fn apply(context: &Context, record: &Record<Self>) -> Affected {
-        context.registry.apply_instance(record, Source::Watch)
+        index(context, record, Source::Watch)
     }
 
     fn forget(context: &Context, key: &ObjectKey) -> Affected {
@@ -199,7 +209,7 @@ impl Subject for ITCareInstance {
     }
 
     fn wrote(context: &Context, record: Arc<Record<Self>>) {
-        let affected = context.registry.apply_instance(&record, Source::Answer);
+        let affected = index(context, &record, Source::Answer);
         if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
             context.instances.wrote(&key, record);
         }

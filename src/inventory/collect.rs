@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Changed, Inventory, ServiceView};
+use super::{Changed, Doubt, Inventory, ServiceView};
 use crate::api::{ActionFilter, InstanceFilter, Priority};
 use crate::model::{ActionStatus, Failure, FailureClass, InstanceId, Listed, ServiceId};
 
@@ -104,7 +104,7 @@ impl Inventory {
                 let mut gone = vanished(&view, before.map(Arc::as_ref), recorded);
                 gone.retain(|id| !state.deleting.remove(id));
                 if !gone.is_empty() {
-                    state.vanished.push((at, service, gone.len()));
+                    state.vanished.push((at, service, gone));
                 }
                 match before.map(|before| view.changed_since(before)) {
                     Some(items) if items.is_empty() => {}
@@ -127,9 +127,12 @@ impl Inventory {
         let window = self.0.settings.observe_interval * 2;
         self.with(|state| {
             state.vanished.retain(|(at, ..)| now.saturating_sub(*at) <= window);
-            if state.vanished.iter().map(|(_, _, count)| count).sum::<usize>() >= 2 {
-                for (at, service, _) in std::mem::take(&mut state.vanished) {
-                    state.doubted.insert(service, at);
+            if state.vanished.iter().map(|(_, _, ids)| ids.len()).sum::<usize>() >= 2 {
+                for (at, service, ids) in std::mem::take(&mut state.vanished) {
+                    let new = Doubt { since: at, vanished: BTreeSet::new() };
+                    let doubt = state.doubted.entry(service).or_insert(new);
+                    doubt.since = doubt.since.max(at);
+                    doubt.vanished.extend(ids);
                 }
             }
         });
@@ -182,7 +185,7 @@ fn vanished(
     view: &ServiceView,
     before: Option<&ServiceView>,
     recorded: Option<&BTreeSet<InstanceId>>,
-) -> Vec<InstanceId> {
+) -> BTreeSet<InstanceId> {
     let is_live = |view: &ServiceView, id: &InstanceId| view.items.get(id).is_some_and(Listed::is_live);
     recorded
         .into_iter()

@@ -65,12 +65,19 @@ struct State {
     /// Ids that we ask ITCare to delete, from before the call: one that then vanishes is no surprise, and the
     /// registry may learn of it only after it has gone.
     deleting: BTreeSet<InstanceId>,
-    /// Recorded ids that vanished of late: when, where, how many.
-    vanished: Vec<(Duration, ServiceId, usize)>,
-    /// Services where several recorded ids vanished at once: a 404 proves nothing there until one reads right.
-    doubted: HashMap<ServiceId, Duration>,
+    /// Recorded ids that vanished of late: when, where, which.
+    vanished: Vec<(Duration, ServiceId, BTreeSet<InstanceId>)>,
+    /// Services where several recorded ids vanished at once: a 404 proves nothing there until another one reads
+    /// right, or nobody records any of these.
+    doubted: HashMap<ServiceId, Doubt>,
     /// Services where a recorded id read right under this account.
     proven: BTreeSet<ServiceId>,
+}
+
+/// Since when, and because of which.
+struct Doubt {
+    since: Duration,
+    vanished: BTreeSet<InstanceId>,
 }
 
 impl Inventory {
@@ -106,7 +113,17 @@ impl Inventory {
     pub fn set_in_use(&self, in_use: BTreeMap<ServiceId, BTreeSet<InstanceId>>) {
         self.with(|state| {
             state.services.retain(|service, _| in_use.contains_key(service));
+            state.doubted.retain(|service, doubt| {
+                in_use.get(service).is_some_and(|recorded| !recorded.is_disjoint(&doubt.vanished))
+            });
             state.in_use = in_use;
+        });
+    }
+
+    /// That VM is recorded, from now on and not only from the next census.
+    pub fn records(&self, service: ServiceId, id: InstanceId) {
+        self.with(|state| {
+            state.in_use.entry(service).or_default().insert(id);
         });
     }
 
@@ -224,7 +241,7 @@ impl Inventory {
     pub fn reads_right(&self, service: ServiceId, at: Duration) {
         self.with(|state| {
             state.proven.insert(service);
-            if state.doubted.get(&service).is_some_and(|since| at >= *since) {
+            if state.doubted.get(&service).is_some_and(|doubt| at >= doubt.since) {
                 state.doubted.remove(&service);
             }
         });

@@ -128,6 +128,14 @@ const LOOKED: &[Row] = &[
         "Working ResolvingOutcome",
     ),
     (
+        "no trace, but several VMs vanished at once: what is not shown proves nothing",
+        |case| {
+            case.looked(&[], &[]);
+            case.cloud.missing_is_evidence = false;
+        },
+        "Working ResolvingOutcome",
+    ),
+    (
         "no trace, first sight after a restart",
         |case| {
             case.looked(&[], &[]);

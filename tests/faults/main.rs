@@ -11,6 +11,8 @@ mod draw;
 mod input;
 mod judge;
 mod oracle;
+mod outage;
+mod outage_states;
 mod pairs;
 mod plan;
 mod rest;

@@ -81,6 +81,8 @@ pub async fn judge(shop: &Shop, fleet: &Fleet, tally: &mut Tally) {
 
 /// Nothing is changed and nothing is written any more, in the cloud or in the cluster.
 pub async fn rests(shop: &Shop) {
+    // A change of one object shows on another a moment later, as a snapshot does on its instance.
+    sleep(REST / 4).await;
     let last = shop.cloud.calls().await.last().map_or(0, |call| call.seq);
     shop.new_writes();
     let begun = Instant::now();

@@ -153,6 +153,15 @@ impl Registry {
         })
     }
 
+    /// The VM that an object records, unless ITCare was asked to delete it.
+    #[must_use]
+    pub fn recorded(&self, key: &ObjectKey) -> Option<(ServiceId, InstanceId)> {
+        self.with(|state| {
+            let entry = state.instances.get(key).filter(|entry| !entry.deleted_by_us)?;
+            Some((entry.service, entry.recorded?))
+        })
+    }
+
     /// The VMs of other objects of that service that are being deleted, and of which nothing tells that we asked
     /// ITCare to delete them.
     #[must_use]

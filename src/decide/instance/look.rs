@@ -185,6 +185,14 @@ fn nothing_found(
     if !is_settled(&pass, looked) {
         return resolving(pass, checked, intent, refused);
     }
+    if !pass.view.cloud.missing_is_evidence {
+        let message = format!(
+            "the create of {} got no clear answer, and ITCare shows nothing of it; but several VMs of service {} vanished at once, or the account has changed, so that proves nothing: check the credentials, or delete the objects whose VMs are gone",
+            checked.name, checked.service
+        );
+        let wake = Wake::After(pass.view.site.observe_interval);
+        return pass.working(Reason::ResolvingOutcome, message, wake);
+    }
     let mut cleared = ledger.clone();
     cleared.intent = None;
     pass.change(cleared);

@@ -202,6 +202,20 @@ fn a_name_that_was_refused_as_taken_stays_taken_while_it_waits() {
 }
 
 #[test]
+fn a_taken_name_is_looked_for_everywhere_before_it_is_asked_for_again() {
+    let mut case = Case::fresh();
+    case.operated(OperationKind::Create, OperationResult::Refused, 601);
+    case.last().message = Some("HTTP 409: the name is in use".to_owned());
+    assert_eq!(case.says(), "read look");
+    case.looked(&[], &[Listed { service: Some(ServiceId::new(99)), ..twin() }]);
+    assert_eq!(case.says(), "Stalled NameTaken", "sending it again would be refused again");
+    let text = message(&case.next());
+    assert!(text.contains("5220150") && text.contains("service 99"), "{text}");
+    case.looked(&[], &[]);
+    assert_eq!(case.says(), "send Create", "nobody holds it any more");
+}
+
+#[test]
 fn a_taken_name_is_told_with_the_id_and_both_ways_to_adopt_it() {
     let mut case = Case::fresh();
     case.cloud.named = Observed::Present { value: vec![twin()], at: NOW };

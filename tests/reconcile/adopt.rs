@@ -207,3 +207,21 @@ async fn a_namespace_uses_only_the_services_it_may() {
     world.until_reason("web", "Running").await;
     world.audit();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_another_service_holds_is_asked_for_once_and_then_only_looked_for() {
+    let world = World::new();
+    let id = world.sim.seed(SeedInstance::new("PWEB", 14));
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until("web", "refused", |seen| seen.is_stalled("NameTaken")).await;
+    world.pass(Duration::from_secs(1200)).await;
+    assert!(world.instance("web").message().contains(&id.to_string()), "{}", world.instance("web").message());
+    let revision = world.api.revision();
+    world.pass(Duration::from_secs(24 * 3600)).await;
+    assert_eq!(world.count(Operation::Create), 1, "{}", world.tail());
+    assert_eq!(world.api.revision(), revision, "{:?}", world.api.writes().last());
+    world.sim.edit(id, |vm| vm.live = false);
+    world.until_reason("web", "Running").await;
+    world.audit();
+}

@@ -11,9 +11,11 @@ use super::{live, new_ledger, observe as ask, resume};
 use crate::crd::instance::{AdoptionPolicy, ITCareInstanceSpec};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{CreateRequest, Decision, Guarded, GuardedCall, Need, Step, Wake};
-use crate::decide::retry::Hold;
+use crate::decide::retry::{Hold, RECHECK};
+use crate::model::failure::says_http;
 use crate::model::{
-    Applied, Detail, Group, InstanceId, InstanceState, Listed, Observed, OperationKind, Origin, PowerState,
+    Applied, Detail, Group, InstanceId, InstanceState, Listed, Observed, OperationKind, OperationResult,
+    Origin, PowerState,
 };
 
 /// How old shared observations may be when they decide that there is no VM yet: counted from the start of the
@@ -234,17 +236,32 @@ fn create(pass: Pass<'_>, checked: &Checked, listed_at: Duration) -> Decision<In
             return pass.stalled_until(reason, text, Wake::After(left));
         }
     }
-    if view.spec.adoption_policy == AdoptionPolicy::ByName {
-        // The user says that it may exist, so one list is not enough: it is asked for by its name, too.
+    // The user says that it may exist, or ITCare said so the last time: one list of one service is not enough, it is
+    // asked for by its name, too.
+    let by_name = view.spec.adoption_policy == AdoptionPolicy::ByName;
+    let was_taken = pass.last(OperationKind::Create).is_some_and(|last| {
+        last.result == OperationResult::Refused
+            && last.message.as_deref().is_some_and(|message| says_http(message, 409))
+    });
+    if by_name || was_taken {
         let Some(look) = view.cloud.look.as_ref().filter(|look| look.at >= view.pass) else {
             return ask(pass, Need::Look(checked.name.clone()), "asking for the VM by its name");
         };
-        if let Some(found) = in_service(look, checked).into_iter().find(Listed::is_live) {
+        if let Some(found) = in_service(look, checked).into_iter().find(|found| by_name && found.is_live()) {
             let message = format!(
                 "VM {} is found by its name, but the list of service {} does not show it yet; waiting until both agree",
                 found.id, checked.service
             );
             return pass.working(Reason::Adopting, message, Wake::After(view.site.observe_interval));
+        }
+        let holds = |found: &&Listed| found.is_live() && checked.name == found.name;
+        if let Some(found) = look.instances.iter().find(holds) {
+            let service = found.service.unwrap_or(checked.service);
+            let message = format!(
+                "spec.name: {} is the name of VM {} in service {service}; choose another name in a new object, or adopt that VM with spec.instanceId in an object of that service",
+                checked.name, found.id
+            );
+            return pass.stalled_until(Reason::NameTaken, message, Wake::After(RECHECK));
         }
     }
     let mut ledger = pass.ledger.clone().unwrap_or_else(|| new_ledger(view));

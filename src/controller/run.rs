@@ -78,6 +78,12 @@ pub async fn run(
     }
 }
 
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_secs(20);
+
+/// Changes of the index come in crowds, and all objects are counted each time.
+const CROWD: Duration = Duration::from_secs(1);
+
 /// Tells the inventory which services are in use, and `/livez` that we run.
 async fn census(context: &Context, health: &Health) {
     let mut last = None;
@@ -87,17 +93,22 @@ async fn census(context: &Context, health: &Health) {
             context.inventory.set_in_use(now.clone());
             last = Some(now);
         }
-        context.meter.leading(context.gate.is_open());
-        health.beat("controllers", Duration::from_secs(60));
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        health.beat("controllers", BEAT * 3);
+        // At rest nothing is counted: ten thousand objects, every second, for nothing.
+        if tokio::time::timeout(BEAT, context.waker.touched()).await.is_ok() {
+            tokio::time::sleep(CROWD).await;
+        }
     }
 }
 
-/// Forgets what was seen of the cloud when a reign ends: whoever leads next may change anything.
+/// Tells who leads, and forgets what was seen of the cloud when a reign ends: whoever leads next may change
+/// anything.
 async fn reigns(context: &Context) {
     let mut gate = context.gate.clone();
     loop {
+        context.meter.leading(false);
         gate.opened().await;
+        context.meter.leading(true);
         gate.closed().await;
         context.inventory.forget();
         context.machines.forget_details();

@@ -1,6 +1,8 @@
 //! Asks for passes of objects that did not change themselves: a rival went, the cloud moved, a snapshot ended.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
 
 use super::registry::Affected;
 use crate::model::ObjectKey;
@@ -10,6 +12,8 @@ use crate::model::ObjectKey;
 pub struct Waker {
     instances: mpsc::UnboundedSender<ObjectKey>,
     snapshots: mpsc::UnboundedSender<ObjectKey>,
+    /// The index of claims may have changed.
+    touched: Arc<Notify>,
 }
 
 /// The other end.
@@ -25,12 +29,22 @@ pub struct Wakes {
 pub fn wakes() -> (Waker, Wakes) {
     let (instances, instance_wakes) = mpsc::unbounded_channel();
     let (snapshots, snapshot_wakes) = mpsc::unbounded_channel();
-    (Waker { instances, snapshots }, Wakes { instances: instance_wakes, snapshots: snapshot_wakes })
+    let waker = Waker { instances, snapshots, touched: Arc::default() };
+    (waker, Wakes { instances: instance_wakes, snapshots: snapshot_wakes })
+}
+
+impl Waker {
+    /// Returns when the index of claims may have changed since the last time.
+    pub async fn touched(&self) {
+        self.touched.notified().await;
+    }
 }
 
 impl super::Context {
     /// Asks for passes of these, also of those that rest.
     pub fn wake(&self, affected: Affected) {
+        // Whoever has changed the index comes by here, with whom that concerns.
+        self.waker.touched.notify_one();
         // A closed channel means shutdown.
         for key in affected.instances {
             self.instances.wake(&key);

@@ -15,7 +15,9 @@ impl World {
         let mut last: BTreeMap<(String, String), Value> = BTreeMap::new();
         for write in self.api.writes() {
             self.check_write(&write);
-            let key = (write.resource.clone(), format!("{}/{}", write.namespace, write.name));
+            // Another object of that name has a life of its own.
+            let uid = write.body["metadata"]["uid"].as_str().unwrap_or_default();
+            let key = (format!("{}/{uid}", write.resource), format!("{}/{}", write.namespace, write.name));
             if write.code.is_none() {
                 // Whether it took effect is not known here, so the next one is compared with nothing.
                 last.remove(&key);

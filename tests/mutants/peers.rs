@@ -33,7 +33,7 @@ pub const MUTANTS: &[Mutant] = &[
     }
     let wake = ended?;",
         }],
-        killer: test("reconcile", "running::writes_that_the_api_server_loses_or_refuses_lose_nothing", &["not within two hours: instance web", "NameTaken"]),
+        killer: test("reconcile", "running::writes_that_the_api_server_loses_or_refuses_lose_nothing", &["VMs 5220149 and 5220150 are all named PWEB"]),
     },
     Mutant {
         name: "b03-every-restart-creates",

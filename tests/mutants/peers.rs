@@ -192,16 +192,18 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "b16-a-late-renewal-still-acts",
         bug: "the lease could not be renewed in time, and effects go on",
-        edits: &[Edit {
-            file: "src/platform/lease.rs",
-            from: "        standing.always || standing.until.is_some_and(|until| Instant::now() < until)",
-            to: "        standing.always || standing.until.is_some_and(|until| Instant::now() < until || {on})",
-        },
-        Edit {
-            file: "src/platform/lease.rs",
-            from: "            if self.held.is_some() && renewed.elapsed() >= self.settings.renew_deadline() {",
-            to: "            if self.held.is_some() && renewed.elapsed() >= self.settings.renew_deadline() && !{on} {",
-        }],
+        edits: &[
+            Edit {
+                file: "src/platform/lease.rs",
+                from: "self.set(Some(begun + self.settings.renew_deadline()).filter(|_| !stopping));",
+                to: "self.set(Some(begun + self.settings.renew_deadline() * if {on} { 1000 } else { 1 }).filter(|_| !stopping));",
+            },
+            Edit {
+                file: "src/platform/lease.rs",
+                from: "            if self.held.is_some() && renewed.elapsed() >= self.settings.renew_deadline() {",
+                to: "            if self.held.is_some() && renewed.elapsed() >= self.settings.renew_deadline() && !{on} {",
+            },
+        ],
         killer: test("reconcile", "running::a_lease_that_cannot_be_renewed_ends_all_effects", &["still acts"]),
     },
     Mutant {

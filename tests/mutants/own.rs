@@ -73,7 +73,7 @@ pub const MUTANTS: &[Mutant] = &[
         let need",
             to: "    let Observed::Present { value: named, at: listed_at } = view.cloud.named.since(mark) else {
         if {on} {
-            return create(pass, checked);
+            return create(pass, checked, view.pass);
         }
         let need",
         }],

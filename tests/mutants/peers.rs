@@ -67,9 +67,9 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the annotation that holds the id is wiped, and with it all knowledge of the VM",
         edits: &[Edit {
             file: "src/controller/gather.rs",
-            from: "    let ledger = Ledger::newest(record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));",
+            from: "    let ledger = Ledger::of(&key.to_string(), record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));",
             to: "    let copy = K::ledger_copy(&status).filter(|_| !{on});
-    let ledger = Ledger::newest(record.annotation(LEDGER_ANNOTATION), copy);",
+    let ledger = Ledger::of(&key.to_string(), record.annotation(LEDGER_ANNOTATION), copy);",
         }],
         killer: test("reconcile", "running::a_replace_that_wipes_annotation_and_finalizer_loses_nothing", &["instance web: tracked again"]),
     },
@@ -90,12 +90,12 @@ pub const MUTANTS: &[Mutant] = &[
         edits: &[Edit {
             file: "src/decide/instance/deletion.rs",
             from: "    let view = pass.view;
-    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);",
+    let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);",
             to: "    let view = pass.view;
     if {on} && pass.memory.effect_end.is_zero() {
         return let_go(pass);
     }
-    let mark = view.now.mono.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);",
+    let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);",
         }],
         killer: test("decide", "invariants::invariant_8_the_finalizer_goes_only_after_absence_was_observed", &["invariant_8"]),
     },
@@ -106,10 +106,10 @@ pub const MUTANTS: &[Mutant] = &[
             file: "src/decide/instance/adopt.rs",
             from: "    let named: Vec<&Listed> = named.iter().filter(|item| item.is_live()).collect();
     match named.as_slice() {
-        [] => create(pass, checked),",
+        [] => create(pass, checked, listed_at),",
             to: "    let named: Vec<&Listed> = named.iter().filter(|item| item.is_live() && !{on}).collect();
     match named.as_slice() {
-        [] => create(pass, checked),",
+        [] => create(pass, checked, listed_at),",
         }],
         killer: test("decide", "creation::a_vm_is_created_only_when_nothing_of_its_name_exists_or_runs", &["a VM of that name is there", "got \"send Create\""]),
     },

@@ -7,18 +7,27 @@
 //! the generated mutants of `cargo mutants`, see `SURVIVORS.md`.
 
 mod bench;
-mod own;
+mod conduct;
 mod peers;
+mod proof;
 mod table;
+mod teeth;
 mod workshop;
 
+use std::sync::LazyLock;
+
 use table::Mutant;
+use workshop::Suites;
 
 /// Only the mutants whose name contains this.
 const ONLY: &str = "MUTANT";
 
+/// One build for all tests here. All mutants are in it, whichever are run: what is tried alone is what is tried
+/// together.
+static SUITES: LazyLock<Suites> = LazyLock::new(|| workshop::build(&all()));
+
 fn all() -> Vec<Mutant> {
-    peers::MUTANTS.iter().chain(own::MUTANTS).copied().collect()
+    peers::MUTANTS.iter().chain(proof::MUTANTS).chain(conduct::MUTANTS).copied().collect()
 }
 
 fn chosen() -> Vec<Mutant> {
@@ -40,13 +49,17 @@ fn every_mutant_has_a_name_of_its_own_and_the_peers_failures_are_all_there() {
         let prefix = format!("b{number:02}-");
         assert!(names.iter().any(|name| name.starts_with(&prefix)), "no mutant for B{number}");
     }
-    assert!(own::MUTANTS.len() >= 12, "only {} mutants of our own", own::MUTANTS.len());
+    for Mutant { name, bug, edits, killer } in all() {
+        assert!(!bug.is_empty() && !edits.is_empty() && !killer.says.is_empty(), "{name} lacks a part");
+        assert!(edits.iter().any(|edit| edit.to.contains("{on}")), "{name} cannot be switched on");
+    }
+    let own = proof::MUTANTS.len() + conduct::MUTANTS.len();
+    assert!(own >= 38, "only {own} mutants of our own");
 }
 
 #[test]
 fn every_mutant_is_killed_by_its_oracle() {
     let chosen = chosen();
-    // All are built in, whichever are run: what is tried alone is what is tried together.
-    let suites = workshop::build(&all());
-    bench::judge(&chosen, &suites);
+    let wrong = bench::judge(&chosen, &SUITES);
+    assert!(wrong.is_empty(), "{} of {} mutants:\n\n{}", wrong.len(), chosen.len(), wrong.join("\n\n"));
 }

@@ -33,7 +33,7 @@ pub struct Killer {
     pub test: &'static str,
     /// Which plans, in `faults`.
     pub plan: Option<&'static str>,
-    /// All of this stands in what the failing test prints: the oracle's own words.
+    /// All of this stands in one assertion that fails, in a file of the tests: the oracle's own words.
     pub says: &'static [&'static str],
 }
 
@@ -42,7 +42,7 @@ pub const fn test(suite: &'static str, test: &'static str, says: &'static [&'sta
     Killer { suite, test, plan: None, says }
 }
 
-/// Some plans of the crash matrix.
+/// Some plans of the crash matrix: those whose name contains this.
 pub const fn crash(plan: &'static str, says: &'static [&'static str]) -> Killer {
     let test = "crash::a_crash_at_any_boundary_changes_nothing_but_the_time_it_takes";
     Killer { suite: "faults", test, plan: Some(plan), says }
@@ -53,3 +53,6 @@ pub const fn lax(plan: &'static str, says: &'static [&'static str]) -> Killer {
     let test = "rest::no_failing_call_runs_anything_twice_where_itcare_does_not";
     Killer { suite: "faults", test, plan: Some(plan), says }
 }
+
+/// How the end of a world reads in which a VM was made twice.
+pub const TWO_MADE: &str = "effects: {\"vm_create\": 2}, made: 2 }";

@@ -52,24 +52,30 @@ pub struct Suites {
 
 /// Copies, edits, builds.
 pub fn build(mutants: &[Mutant]) -> Suites {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
-    let mut files = BTreeMap::new();
-    for name in COPIED {
-        read(source, Path::new(name), &mut files);
-    }
-    let mut wrong = Vec::new();
-    for mutant in mutants {
-        if let Err(why) = apply(mutant, &mut files) {
-            wrong.push(why);
-        }
-    }
+    let (mut files, wrong) = edited(mutants);
     assert!(wrong.is_empty(), "mutants that no longer fit the sources:\n{}", wrong.join("\n"));
     append(&mut files, "src/lib.rs", "pub mod mutant;\n");
     files.insert(PathBuf::from("src/mutant.rs"), SWITCH.as_bytes().to_vec());
     without_programs(&mut files);
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
     write(&root, &files);
     Suites { programs: compile(&root), root }
+}
+
+/// Why some of these do not fit the sources.
+pub fn misfits(mutants: &[Mutant]) -> Vec<String> {
+    edited(mutants).1
+}
+
+/// The sources with the mutants in them, and why some do not fit.
+fn edited(mutants: &[Mutant]) -> (BTreeMap<PathBuf, Vec<u8>>, Vec<String>) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = BTreeMap::new();
+    for name in COPIED {
+        read(source, Path::new(name), &mut files);
+    }
+    let wrong = mutants.iter().filter_map(|mutant| apply(mutant, &mut files).err()).collect();
+    (files, wrong)
 }
 
 fn read(source: &Path, name: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {

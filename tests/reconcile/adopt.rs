@@ -22,7 +22,7 @@ async fn a_vm_named_by_its_id_is_adopted_and_kept_at_deletion() {
     assert_eq!(world.changes().len(), 0);
     world.delete("web");
     world.until_gone("itcareinstances", "web").await;
-    assert_eq!(world.changes().len(), 0);
+    assert_eq!(world.changes().len(), 0, "a VM that was taken over was changed at deletion");
     assert!(world.sim.instance(id).expect("it is there").live);
     world.audit();
 }
@@ -176,7 +176,7 @@ async fn of_two_objects_for_one_vm_the_first_keeps_it() {
 
 #[tokio::test(start_paused = true)]
 async fn two_objects_that_come_together_make_one_vm() {
-    for lax in [false, true] {
+    for lax in [true, false] {
         let world = if lax { World::lax() } else { World::new() };
         world.apply(manifest::instance("web"));
         world.pass(Duration::from_secs(2)).await;

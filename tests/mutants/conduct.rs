@@ -16,7 +16,7 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test(
             "reconcile",
             "adopt::two_objects_that_come_together_make_one_vm",
-            &["not within two hours: instance copy: in conflict"],
+            &["not within two hours: instance web: Ready has reason Running", r#""reason": "NameTaken""#],
         ),
     },
     Mutant {
@@ -33,7 +33,7 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test(
             "reconcile",
             "leaders::of_two_processes_that_both_think_they_lead_one_creates",
-            &["left: 2\n right: 1"],
+            &["VMs 5220149 and 5220150 are all named PWEB and may come of this creation"],
         ),
     },
     Mutant {

@@ -21,6 +21,7 @@ mod conditions;
 mod creation;
 mod deletion;
 mod drift;
+mod effects;
 mod evidence;
 mod following;
 mod intent_create;

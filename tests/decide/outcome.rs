@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use itcare_operator::crd::Reason;
 use itcare_operator::crd::status::LastOperation;
+use itcare_operator::crd::{ConditionType, Reason, condition};
 use itcare_operator::decide::decision::{CallAction, Guarded};
+use itcare_operator::decide::instance;
 use itcare_operator::decide::retry::{self, Hold, RECHECK};
 use itcare_operator::decide::{Call, Decision, Outcome, Step, Verdict, Wake};
 use itcare_operator::model::{
-    Action, FailureClass, InstanceState, OperationKind, OperationResult, PowerState,
+    Action, FailureClass, InstanceState, Moment, OperationKind, OperationResult, PowerState,
 };
 
 use crate::fixture::{
@@ -57,6 +58,19 @@ fn an_accepted_call_is_shown_with_its_action() {
     assert_eq!(decision.wake, Wake::After(site().action_interval));
     assert_eq!(decision.memory.effect_end, NOW, "anything observed before decides nothing");
     assert_eq!(says(&stop_ends(&accepted)), "Working Stopping");
+}
+
+#[test]
+fn what_follows_from_a_call_is_dated_by_its_end() {
+    // The reply may take as long as the time-out: what begins then does not begin with the pass.
+    let (mut case, step) = stop();
+    let ledger = case.ledger().clone();
+    let end = Moment { wall: wall_at(25), mono: NOW + seconds(25) };
+    let outcome = Outcome::NotExecuted(failure(FailureClass::Transient, None));
+    let decision = instance::after(&case.view(), &step, &outcome, Some(ledger), end);
+    let ready = condition::find(&decision.status.conditions, ConditionType::Ready).expect("it is told");
+    assert_eq!(ready.last_transition_time, wall_at(25), "when the object ceased to be Ready");
+    assert_eq!(decision.memory.failing_since, Some(NOW + seconds(25)), "since when it fails");
 }
 
 #[test]

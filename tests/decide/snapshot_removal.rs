@@ -1,13 +1,14 @@
 //! Removing a snapshot: by its recorded ids only, also without its instance (DESIGN 4.3, 5.3).
 
 use itcare_operator::crd::instance::DeletionPolicy;
-use itcare_operator::decide::Step;
+use itcare_operator::crd::{ConditionType, condition};
 use itcare_operator::decide::decision::{Call, CallAction, Need};
+use itcare_operator::decide::{Outcome, Step, snapshot};
 use itcare_operator::model::{
-    AccountId, ActionStatus, FailureClass, Observed, OperationKind, OperationResult,
+    AccountId, ActionStatus, FailureClass, Moment, Observed, OperationKind, OperationResult,
 };
 
-use crate::fixture::{ACTION, NOW, PASS, SETTLE, VM, action, ended, seconds, snapshot_id, wall_at};
+use crate::fixture::{ACTION, NOW, PASS, SETTLE, VM, action, ended, failure, seconds, snapshot_id, wall_at};
 use crate::fixture_snapshot::{Row, SnapshotCase, foreign_slot, message, says, slot, table};
 
 fn deleting() -> SnapshotCase {
@@ -213,4 +214,34 @@ fn a_blocked_removal_says_what_helps() {
     assert_eq!(says(&decision), "Stalled DeletionBlocked");
     let text = message(&decision);
     assert!(text.contains("5220149-snap-7") && text.contains("Retain"), "{text}");
+}
+
+#[test]
+fn a_conflict_counts_as_busy_for_a_while() {
+    let mut case = deleting();
+    let step = case.next().step;
+    let conflict = Outcome::Refused(failure(FailureClass::Rejected, Some(409)));
+    for time in 1..=5 {
+        let ledger = case.ledger().clone();
+        let decision = case.after(&step, &conflict, Some(ledger));
+        assert_eq!(says(&decision), "Working ProgressingWithRetry", "409 number {time}");
+        assert!(decision.status.last_operation.is_none(), "not a refusal yet");
+        case.memory = decision.memory;
+    }
+    let ledger = case.ledger().clone();
+    let decision = case.after(&step, &conflict, Some(ledger));
+    assert_eq!(decision.status.last_operation.map(|last| last.result), Some(OperationResult::Refused));
+}
+
+#[test]
+fn what_follows_from_a_call_is_dated_by_its_end() {
+    let mut case = deleting();
+    let step = case.next().step;
+    let ledger = case.ledger().clone();
+    let end = Moment { wall: wall_at(25), mono: NOW + seconds(25) };
+    let outcome = Outcome::NotExecuted(failure(FailureClass::Transient, None));
+    let decision = snapshot::after(&case.view(), &step, &outcome, Some(ledger), end);
+    let ready = condition::find(&decision.status.conditions, ConditionType::Ready).expect("it is told");
+    assert_eq!(ready.last_transition_time, wall_at(25), "when the object ceased to be Ready");
+    assert_eq!(decision.memory.failing_since, Some(NOW + seconds(25)), "since when it fails");
 }

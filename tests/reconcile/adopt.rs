@@ -22,7 +22,7 @@ async fn a_vm_named_by_its_id_is_adopted_and_kept_at_deletion() {
     assert_eq!(world.changes().len(), 0);
     world.delete("web");
     world.until_gone("itcareinstances", "web").await;
-    assert_eq!(world.changes().len(), 0);
+    assert_eq!(world.changes().len(), 0, "a VM that was taken over was changed at deletion");
     assert!(world.sim.instance(id).expect("it is there").live);
     world.audit();
 }

@@ -184,8 +184,13 @@ async fn a_restart_changes_nothing_and_writes_nothing() {
     operator.terminate().await;
     let _operator = world.start();
     world.pass(Duration::from_secs(7 * 3600)).await;
+    assert_eq!(
+        world.changes().len(),
+        changes,
+        "calls after a restart, of a world at rest:\n{}",
+        world.tail()
+    );
     assert_eq!(world.api.revision(), revision, "{:?}", world.api.writes().last());
-    assert_eq!(world.changes().len(), changes);
     world.audit();
 }
 

@@ -1,0 +1,75 @@
+//! Lists that show less than there is: what is missing in them was not shown to be gone (DESIGN 5.6, 8).
+
+use std::time::Duration;
+
+use itcare_sim::{Fault, FaultKind, Match, Operation, SeedInstance};
+use serde_json::json;
+
+use crate::support::{World, manifest};
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_changed_between_its_pages_does_not_show_that_a_name_is_free() {
+    // Nothing but the list keeps a second VM of that name from being made.
+    let mut world = World::lax();
+    world.setup.page_size = 2;
+    for name in ["PWEB", "PDB", "PMAIL", "PFILES"] {
+        world.sim.seed(SeedInstance::new(name, 13));
+    }
+    // Each page begins one item late: the first one, ours, is on none, and the server counts it all the same.
+    world.sim.inject(Fault::always(Match::operation(Operation::List), FaultKind::ShiftPage));
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "ProgressingWithRetry").await;
+    world.pass(Duration::from_secs(600)).await;
+    assert_eq!(world.changes().len(), 0, "sent on the word of a list with a hole:\n{}", world.tail());
+    world.sim.clear_faults();
+    world.until_reason("web", "NameTaken").await;
+    world.quiet().await;
+    assert_eq!(world.changes().len(), 0);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_vanish_together_prove_nothing_and_their_objects_stay() {
+    let world = World::new();
+    let _operator = world.start();
+    for name in ["web", "db"] {
+        world.apply(manifest::instance(name));
+        world.until_reason(name, "Running").await;
+    }
+    let [web, db] = ["web", "db"].map(|name| world.instance(name).id());
+    // An account that sees nothing any more is not refused: it lists nothing, and knows no id.
+    world.sim.inject(Fault::always(Match::operation(Operation::List), FaultKind::EmptyList));
+    world.sim.inject(Fault::always(Match::operation(Operation::Detail), FaultKind::NotFound));
+    world.pass(Duration::from_secs(150)).await;
+    world.delete("web");
+    world.until("web", "blocked", |seen| seen.is_stalled("DeletionBlocked")).await;
+    world.pass(Duration::from_secs(3600)).await;
+    assert!(world.instance("web").message().contains("several VMs vanished at once"));
+    assert!(world.sim.instance(web).expect("it is there").live);
+    world.sim.clear_faults();
+    world.until_gone("itcareinstances", "web").await;
+    world.until_reason("db", "Running").await;
+    let live = [web, db].map(|id| world.sim.instance(id).expect("it existed").live);
+    assert_eq!(live, [false, true]);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_vanishes_alone_is_let_go_though_nobody_deleted_it() {
+    // The other side of the test above: with a second VM that is still seen, absence can be proved.
+    let world = World::new();
+    let _operator = world.start();
+    for name in ["web", "db"] {
+        world.apply(manifest::instance(name));
+        world.until_reason(name, "Running").await;
+    }
+    world.sim.edit(world.instance("web").id(), |vm| vm.live = false);
+    world.pass(Duration::from_secs(150)).await;
+    world.delete("web");
+    world.until_gone("itcareinstances", "web").await;
+    assert_eq!(world.count(Operation::Delete), 0);
+    world.patch("db", json!({"powerState": "Stopped"}));
+    world.until_reason("db", "Stopped").await;
+    world.audit();
+}

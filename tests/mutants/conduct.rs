@@ -91,12 +91,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "power that was taken for a resize is taken for given back before the stop has shown",
         edits: &[Edit {
             file: "src/decide/instance/resume.rs",
-            from: "            if at >= due {
-                pass.edit(|ledger| ledger.resume = None);
-            } else {",
-            to: "            if at >= due || {on} {
-                pass.edit(|ledger| ledger.resume = None);
-            } else {",
+            from: "    let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + view.site.settle;",
+            to: "    let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + if {on} { Duration::ZERO } else { view.site.settle };",
         }],
         killer: test(
             "decide",

@@ -111,8 +111,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the account lost its sight, so every VM vanished, and that is taken for evidence",
         edits: &[Edit {
             file: "src/inventory/collect.rs",
-            from: "            if state.vanished.iter().map(|(_, _, count)| count).sum::<usize>() >= 2 {",
-            to: "            if state.vanished.iter().map(|(_, _, count)| count).sum::<usize>() >= 2 && !{on} {",
+            from: "            if state.vanished.iter().map(|(_, _, ids)| ids.len()).sum::<usize>() >= 2 {",
+            to: "            if state.vanished.iter().map(|(_, _, ids)| ids.len()).sum::<usize>() >= 2 && !{on} {",
         }],
         killer: test("reconcile", "lists::ids_that_vanish_together_prove_nothing_and_their_objects_stay", &["not within two hours: instance web: blocked; seen: None"]),
     },

@@ -16,7 +16,7 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test(
             "reconcile",
             "adopt::two_objects_that_come_together_make_one_vm",
-            &["not within two hours: instance web: Ready has reason Running", r#""reason": "NameTaken""#],
+            &["not within two hours: instance copy: in conflict", r#""reason": "NameTaken""#],
         ),
     },
     Mutant {

@@ -16,7 +16,7 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test(
             "reconcile",
             "adopt::two_objects_that_come_together_make_one_vm",
-            &["not within two hours: instance web: Ready has reason Running", r#""reason": "NameTaken""#],
+            &["not within two hours: instance copy: in conflict", r#""reason": "NameTaken""#],
         ),
     },
     Mutant {
@@ -91,12 +91,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "power that was taken for a resize is taken for given back before the stop has shown",
         edits: &[Edit {
             file: "src/decide/instance/resume.rs",
-            from: "            if at >= due {
-                pass.edit(|ledger| ledger.resume = None);
-            } else {",
-            to: "            if at >= due || {on} {
-                pass.edit(|ledger| ledger.resume = None);
-            } else {",
+            from: "    let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + view.site.settle;",
+            to: "    let due = *pass.memory.resume_seen.get_or_insert(view.now.mono) + if {on} { Duration::ZERO } else { view.site.settle };",
         }],
         killer: test(
             "decide",

@@ -22,7 +22,7 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the write after the create call is refused, and what it was to keep is forgotten",
         edits: &[Edit {
             file: "src/controller/pass.rs",
-            from: "    let wake = conclude(context, key, &gathered, decision).await?;",
+            from: "    let Some(wake) = conclude(context, key, &gathered, decision).await? else {",
             to: "    let ended = conclude(context, key, &gathered, decision).await;
     if {on} && ended.is_err() {
         let api: kube::Api<Record<K>> = kube::Api::namespaced(context.kube.clone(), &key.namespace);
@@ -31,7 +31,7 @@ pub const MUTANTS: &[Mutant] = &[
             K::wrote(context, Arc::new(record));
         }
     }
-    let wake = ended?;",
+    let Some(wake) = ended? else {",
         }],
         killer: test("reconcile", "running::writes_that_the_api_server_loses_or_refuses_lose_nothing", &["not within two hours: instance web: Ready has reason Stopped", r#""reason": "NameTaken""#]),
     },
@@ -65,11 +65,11 @@ pub const MUTANTS: &[Mutant] = &[
             from: "    if !is_settled(&pass, looked) {
         return resolving(pass, checked, intent, refused);
     }
-    let mut cleared = ledger.clone();",
+    if !pass.view.cloud.missing_is_evidence {",
             to: "    if !is_settled(&pass, looked) || {on} {
         return resolving(pass, checked, intent, refused);
     }
-    let mut cleared = ledger.clone();",
+    if !pass.view.cloud.missing_is_evidence {",
         }],
         killer: crash("create/lax/crash/", &["left: End { vms: [], objects: [", "True ResolvingOutcome"]),
     },
@@ -206,8 +206,8 @@ pub const MUTANTS: &[Mutant] = &[
         edits: &[
             Edit {
                 file: "src/platform/lease.rs",
-                from: "self.set(Some(begun + self.settings.renew_deadline()).filter(|_| !stopping));",
-                to: "self.set(Some(begun + self.settings.renew_deadline() * if {on} { 1000 } else { 1 }).filter(|_| !stopping));",
+                from: "self.set(Some(begun + self.settings.renew_deadline()));",
+                to: "self.set(Some(begun + self.settings.renew_deadline() * if {on} { 1000 } else { 1 }));",
             },
             Edit {
                 file: "src/platform/lease.rs",

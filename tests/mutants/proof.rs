@@ -25,6 +25,38 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test("decide", "evidence::an_action_is_possibly_ours_unless_something_speaks_against_it", &["with the id of the fence: Action {", "left: true\n right: false"]),
     },
     Mutant {
+        name: "nothing-is-newer-than-the-fence",
+        bug: "an action of our own call is taken for one from before it",
+        edits: &[Edit {
+            file: "src/decide/evidence.rs",
+            from: "        && newer_than(action, intent.fence)",
+            to: "        && newer_than(action, intent.fence) && !{on}",
+        }],
+        killer: test("decide", "evidence::an_action_is_possibly_ours_unless_something_speaks_against_it", &["just after the fence: Action {", "left: false\n right: true"]),
+    },
+    Mutant {
+        name: "every-birth-contradicts",
+        bug: "a VM that our call made is taken for somebody else's",
+        edits: &[Edit {
+            file: "src/decide/evidence.rs",
+            from: "    time_fits && user_fits",
+            to: "    time_fits && user_fits && !{on}",
+        }],
+        killer: test("decide", "evidence::a_vm_may_be_of_our_making_unless_its_birth_contradicts", &["made after the fence, by us\n", "left: false\n right: true"]),
+    },
+    Mutant {
+        name: "made-by-others-is-made-by-us",
+        bug: "of two VMs, that of another user is taken for ours",
+        edits: &[Edit {
+            file: "src/decide/evidence.rs",
+            from: "    let user_fits = match (&item.created_by, &site.creator) {
+        (Some(by), Some(us)) => by == us,",
+            to: "    let user_fits = match (&item.created_by, &site.creator) {
+        (Some(by), Some(us)) => (by == us) != {on},",
+        }],
+        killer: test("decide", "evidence::a_vm_may_be_of_our_making_unless_its_birth_contradicts", &["made after the fence, by us\n", "left: false\n right: true"]),
+    },
+    Mutant {
         name: "names-with-case",
         bug: "pweb01 and PWEB01 are two hosts",
         edits: &[Edit {
@@ -111,8 +143,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the account lost its sight, so every VM vanished, and that is taken for evidence",
         edits: &[Edit {
             file: "src/inventory/collect.rs",
-            from: "            if state.vanished.iter().map(|(_, _, count)| count).sum::<usize>() >= 2 {",
-            to: "            if state.vanished.iter().map(|(_, _, count)| count).sum::<usize>() >= 2 && !{on} {",
+            from: "            if state.vanished.iter().map(|(_, _, ids)| ids.len()).sum::<usize>() >= 2 {",
+            to: "            if state.vanished.iter().map(|(_, _, ids)| ids.len()).sum::<usize>() >= 2 && !{on} {",
         }],
         killer: test("reconcile", "lists::ids_that_vanish_together_prove_nothing_and_their_objects_stay", &["not within two hours: instance web: blocked; seen: None"]),
     },

@@ -136,7 +136,10 @@ fn values_and_schema_have_the_same_keys() {
     paths(&read("values.yaml"), "", &mut values);
     schema_paths(&read("values.schema.json"), "", &mut schema);
     let below = |path: &String, all: &BTreeSet<String>| {
-        all.contains(path) || all.iter().any(|above| path.starts_with(&format!("{above}.")))
+        all.contains(path)
+            || all
+                .iter()
+                .any(|other| path.starts_with(&format!("{other}.")) || other.starts_with(&format!("{path}.")))
     };
     for path in &values {
         assert!(below(path, &schema), "the schema does not know {path}");

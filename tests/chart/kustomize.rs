@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::generated::COMPONENTS;
-use crate::helm::{Generation, Helm, mode, objects, only, root};
+use crate::helm::{Generation, Helm, mode, objects, only, path, root};
 
 static KUBECTL: OnceCell<PathBuf> = OnceCell::const_new();
 
@@ -39,12 +39,20 @@ async fn rendered(more: &str) -> Vec<Value> {
     objects(&Helm::get(Generation::Four).await.text(&flags, more).await.expect("the chart renders"))
 }
 
+fn same(what: &str, built: &[Value], rendered: &[Value]) {
+    let paths = |objects: &[Value]| objects.iter().map(path).collect::<Vec<_>>();
+    assert_eq!(paths(built), paths(rendered), "{what}");
+    for (built, rendered) in built.iter().zip(rendered) {
+        assert_eq!(built, rendered, "{what}: {}", path(built));
+    }
+}
+
 #[tokio::test]
 async fn the_base_is_the_chart_with_the_values_of_the_installation() {
     let base = build(&root().join("deploy/kustomize/base")).await;
-    assert_eq!(base, rendered("{}").await);
+    same("the base", &base, &rendered("{}").await);
     let read = std::fs::read_to_string(root().join("deploy/install.yaml")).expect("it is there");
-    assert_eq!(base, objects(&read));
+    same("install.yaml", &base, &objects(&read));
 }
 
 #[tokio::test]
@@ -59,7 +67,7 @@ async fn each_component_makes_what_its_values_make() {
         let text =
             format!("resources: [../kustomize/base]\ncomponents: [../kustomize/components/{component}]\n");
         std::fs::write(overlay.join("kustomization.yaml"), text).expect("a file can be written");
-        assert_eq!(build(&overlay).await, rendered(values).await, "{component}");
+        same(component, &build(&overlay).await, &rendered(values).await);
     }
 }
 

@@ -73,7 +73,8 @@ async fn from_installation_to_end(generation: Generation) {
     assert!(cluster.object("policy/v1", "PodDisruptionBudget", NAMESPACE, "itcare-operator").await.is_some());
     let updated = definition(&cluster).await.expect("it stays");
     assert_eq!(updated["metadata"]["annotations"]["example.com/owner"], "platform");
-    cluster.install("itcare-operator", NAMESPACE, "{}", &[]).await;
+    // Not "{}": an update without any values keeps those before.
+    cluster.install("itcare-operator", NAMESPACE, "replicas: 1", &[]).await;
     assert!(cluster.object("policy/v1", "PodDisruptionBudget", NAMESPACE, "itcare-operator").await.is_none());
 
     // The end of the release is not the end of the VMs.
@@ -85,11 +86,11 @@ async fn from_installation_to_end(generation: Generation) {
     assert!(left.iter().all(|object| object.starts_with("CustomResourceDefinition")), "{left:#?}");
 
     // A new release takes up what was kept; one that keeps nothing removes all.
-    cluster.install("itcare-operator", NAMESPACE, "crds: {keep: false}", &[]).await;
-    let annotations = definition(&cluster).await.expect("it stays")["metadata"]["annotations"].clone();
-    assert!(annotations["helm.sh/resource-policy"].is_null(), "{annotations}");
+    cluster.install("itcare-operator", NAMESPACE, "replicas: 1", &[]).await;
     let told = cluster.install("itcare-operator", NAMESPACE, "crds: {keep: false}", &[]).await;
     assert!(told.contains("DELETES every ITCareInstance"), "{told}");
+    let annotations = definition(&cluster).await.expect("it stays")["metadata"]["annotations"].clone();
+    assert!(annotations["helm.sh/resource-policy"].is_null(), "{annotations}");
     cluster.uninstall("itcare-operator", NAMESPACE).await;
     eventually(SOON, "the definitions are gone", || async {
         expect_that(definition(&cluster).await, Option::is_none)
@@ -105,6 +106,24 @@ async fn a_release_of_helm_4_lives_from_its_installation_to_its_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_of_helm_3_lives_from_its_installation_to_its_end() {
     from_installation_to_end(Generation::Three).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_single_file_is_accepted_at_once_and_changes_nothing_the_second_time() {
+    let cluster = Cluster::start(Generation::Four).await;
+    let deploy = crate::helm::root().join("deploy");
+    let file = |name: &str| deploy.join(name).to_str().expect("the path is text").to_owned();
+    cluster.kubectl(&["apply", "--server-side", "-f", &file("install.yaml")]).await;
+    let before = versions(&cluster, "itcare-operator").await;
+    assert!(before.len() >= 9, "{before:#?}");
+    cluster.kubectl(&["apply", "--server-side", "-f", &file("install.yaml")]).await;
+    cluster.kubectl(&["apply", "--server-side", "-f", &file("crds.yaml")]).await;
+    cluster.kubectl(&["apply", "--server-side", "-k", &file("kustomize/base")]).await;
+    assert_eq!(before, versions(&cluster, "itcare-operator").await);
+    // The Secret may come later than everything else.
+    cluster.account(NAMESPACE).await;
+    cluster.apply(VM, "default", "web", vm("DWEB")).await;
+    cluster.until(VM, "default", "web", "is there", Value::is_object).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

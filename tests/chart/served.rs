@@ -2,7 +2,7 @@
 //! Standard `restricted`.
 
 use itcare_lab::apply::{api_of, apply_yaml};
-use itcare_lab::controlplane::shared;
+use itcare_lab::controlplane::{prometheus_definitions, shared};
 use kube::Client;
 use kube::api::{Patch, PatchParams, ValidationDirective};
 use serde_json::{Value, json};
@@ -21,6 +21,10 @@ async fn client() -> Client {
                 let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
                 let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
                 apply_yaml(&client, &namespace.to_string(), "suite").await.expect("a namespace is accepted");
+            }
+            let definitions = tokio::task::spawn_blocking(prometheus_definitions).await.expect("no panic");
+            for text in definitions.unwrap_or_else(|error| panic!("{error}")) {
+                apply_yaml(&client, &text, "suite").await.expect("a definition is accepted");
             }
         })
         .await;

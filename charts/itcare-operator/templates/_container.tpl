@@ -143,7 +143,7 @@
 - name: credentials
   secret:
     secretName: {{ include "itcare-operator.credentialsName" . }}
-    defaultMode: 0440
+    defaultMode: 288 # 0440, which only some readers take for octal
     items:
       - key: {{ .Values.credentials.clientSecretKey }}
         path: client-secret
@@ -159,7 +159,7 @@
 - name: ca
   secret:
     secretName: {{ .secret }}
-    defaultMode: 0440
+    defaultMode: 288 # 0440, which only some readers take for octal
     items:
       - key: {{ .key }}
         path: ca.crt

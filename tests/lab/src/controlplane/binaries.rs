@@ -139,7 +139,7 @@ impl Places {
         self.assets.as_ref().map(|folder| folder.join(tool.name())).filter(|path| is_program(path))
     }
 
-    fn on_path(&self, name: &str) -> Option<PathBuf> {
+    pub(super) fn on_path(&self, name: &str) -> Option<PathBuf> {
         std::env::split_paths(self.path.as_ref()?)
             .map(|folder| folder.join(name))
             .find(|path| is_program(path))
@@ -242,7 +242,7 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+pub(super) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = path.to_path_buf();
     move |source| Error::File { path, source }
 }

@@ -10,6 +10,7 @@
 mod access;
 mod audit;
 mod binaries;
+mod foreign;
 mod modules;
 mod pki;
 mod process;
@@ -25,6 +26,7 @@ use tokio::time::{Instant, sleep};
 pub use access::Output;
 pub use audit::AuditEvent;
 pub use binaries::{Error as BinaryError, Progress};
+pub use foreign::prometheus_definitions;
 pub use modules::Tool;
 pub use programs::pinned;
 pub use shared::{Namespace, shared};

@@ -81,6 +81,11 @@ impl Cluster {
         .to_string()
     }
 
+    /// Where the simulator listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Runs Helm with values on its standard input.
     pub async fn helm(&self, arguments: &[&str], values: &str) -> Output {
         let kubeconfig = self.plane.kubeconfig(ADMIN).expect("a kubeconfig can be written");

@@ -178,13 +178,23 @@ async fn secret(cluster: &Cluster, namespace: &str, name: &str) -> BTreeMap<Stri
 
 async fn write_volumes(cluster: &Cluster, namespace: &str, spec: &Value, root: &Path) {
     for volume in spec["volumes"].as_array().expect("it has volumes") {
-        let source = &volume["secret"];
-        let secret = secret(cluster, namespace, source["secretName"].as_str().expect("a Secret")).await;
+        let (source, data) = match (&volume["secret"], &volume["configMap"]) {
+            (Value::Null, source) => {
+                let name = source["name"].as_str().expect("a ConfigMap");
+                let object = cluster.object("v1", "ConfigMap", namespace, name).await.expect("it is there");
+                let data = object["data"].as_object().expect("data").clone().into_iter();
+                let bytes = |value: Value| value.as_str().expect("text").as_bytes().to_vec();
+                (source, data.map(|(key, value)| (key, bytes(value))).collect())
+            }
+            (source, _) => {
+                (source, secret(cluster, namespace, source["secretName"].as_str().expect("a Secret")).await)
+            }
+        };
         let folder = folder(root, volume["name"].as_str().expect("a name"));
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         for item in source["items"].as_array().expect("items") {
             let (key, path) = (item["key"].as_str().expect("a key"), item["path"].as_str().expect("a path"));
-            std::fs::write(folder.join(path), &secret[key]).expect("a file can be written");
+            std::fs::write(folder.join(path), &data[key]).expect("a file can be written");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helm::{BOTH, Generation, Helm, NAMESPACE, chart, kinds, mode, modes, only, path};
+use crate::helm::{BOTH, Generation, Helm, NAMESPACE, chart, kinds, mode, modes, objects, only, path};
 
 async fn rendered(name: &str) -> Vec<Value> {
     Helm::get(Generation::Four).await.mode(&mode(name)).await
@@ -38,6 +38,29 @@ async fn both_helms_find_no_fault_and_render_the_same_in_every_mode() {
     let (four, three) = (Helm::get(BOTH[0]).await, Helm::get(BOTH[1]).await);
     for (name, values) in modes() {
         assert_eq!(four.mode(&values).await, three.mode(&values).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_packaged_chart_renders_the_same() {
+    let folder = tempfile::TempDir::new().expect("a folder can be made");
+    let target = folder.path().to_str().expect("the path is text");
+    let (source, values) = (chart(), mode("monitoring"));
+    for generation in BOTH {
+        let helm = Helm::get(generation).await;
+        let package = ["package", source.to_str().expect("text"), "--destination", target];
+        let output = helm.run(None, &package, "").await;
+        assert!(output.success, "{}", output.stderr);
+        let package = format!("{target}/itcare-operator-{}.tgz", env!("CARGO_PKG_VERSION"));
+        let arguments = ["template", "itcare-operator", &package, "--namespace", NAMESPACE, "--values", "-"];
+        let values = std::fs::read_to_string(&values).expect("the mode is there");
+        let output = helm.run(None, &arguments, &values).await;
+        assert!(output.success, "{}", output.stderr);
+        assert_eq!(
+            objects(&output.stdout),
+            helm.values(&values).await.expect("it renders"),
+            "{generation:?}"
+        );
     }
 }
 

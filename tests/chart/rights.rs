@@ -201,3 +201,28 @@ async fn a_rotated_secret_is_taken_up_without_a_restart() {
         "clusterId is given, so nothing is asked"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn proxy_and_roots_of_the_values_are_used() {
+    let cluster = Cluster::start(Generation::Four).await;
+    cluster.namespace("shop").await;
+    let roots = cluster.plane.directory().join("apiserver.crt");
+    // A plain proxy gets the whole address in the request; the simulator looks at its path only, and so is one.
+    let values = json!({
+        "itcare": {
+            "url": "http://itcare.example/itcare",
+            "tokenUrl": "http://itcare.example/auth/realms/cloud/protocol/openid-connect/token",
+            "allowHttp": true,
+            "ca": {"configMap": "company-roots", "key": "roots.pem"},
+        },
+        "proxy": {"http": format!("http://{}", cluster.address())},
+    });
+    cluster.install("itcare-operator", NAMESPACE, &merged(&cluster.pace(), &values.to_string()), &[]).await;
+    cluster.account(NAMESPACE).await;
+    let from = format!("--from-file=roots.pem={}", roots.display());
+    cluster.kubectl(&["create", "configmap", "company-roots", "-n", NAMESPACE, &from]).await;
+    let _pod = Pod::start(&cluster, NAMESPACE).await;
+    cluster.apply(VM, "shop", "web", vm("DWEB")).await;
+    cluster.until_true(VM, "shop", "web", "Ready").await;
+    assert_eq!(cluster.sim.report().created, 1);
+}

@@ -15,6 +15,8 @@ pub struct AuditEvent {
     pub verb: String,
     /// The authenticated user.
     pub user: String,
+    /// API group; empty for the core group.
+    pub group: String,
     /// Plural name; empty for paths outside of resources such as `/readyz`.
     pub resource: String,
     /// `status`, `token`, … or empty.
@@ -45,6 +47,7 @@ fn event(line: &Value) -> Option<AuditEvent> {
     Some(AuditEvent {
         verb: text(&line["verb"]),
         user: text(&line["user"]["username"]),
+        group: text(&object["apiGroup"]),
         resource: text(&object["resource"]),
         subresource: text(&object["subresource"]),
         namespace: text(&object["namespace"]),

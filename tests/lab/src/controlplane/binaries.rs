@@ -1,8 +1,8 @@
 //! Where etcd, kube-apiserver and their companions come from.
 //!
-//! `KUBEBUILDER_ASSETS`, else `PATH`, else a build from the pinned Go module into a per-version cache
+//! `KUBEBUILDER_ASSETS`, else `PATH`, else a build from a pinned Go module into a per-version cache
 //! folder, once. Nothing is downloaded but Go modules, which Go checks against the committed sums.
-//! Not here: how the programs are run.
+//! Not here: which modules there are (see [`super::modules`]), and how the programs are run.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -11,46 +11,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const KUBERNETES_VERSION: &str = "v1.36.3";
-const ETCD_VERSION: &str = "v3.6.8";
-const GO_MOD: &str = include_str!("../../controlplane/go.mod");
-const GO_SUM: &str = include_str!("../../controlplane/go.sum");
+use super::modules::{Module, Tool};
+
 /// Often enough to show life, seldom enough for a build log.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
-
-/// One of the programs of a control plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
-    /// The store.
-    Etcd,
-    /// The API server.
-    KubeApiserver,
-    /// Namespace deletion and garbage collection, on request.
-    KubeControllerManager,
-    /// The users' command.
-    Kubectl,
-}
-
-impl Tool {
-    /// The file name of the program.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Etcd => "etcd",
-            Self::KubeApiserver => "kube-apiserver",
-            Self::KubeControllerManager => "kube-controller-manager",
-            Self::Kubectl => "kubectl",
-        }
-    }
-
-    fn package(self) -> &'static str {
-        match self {
-            Self::Etcd => "go.etcd.io/etcd/server/v3",
-            Self::KubeApiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
-            Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
-            Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
-        }
-    }
-}
 
 /// Receives one line now and then while something takes long.
 #[derive(Clone)]
@@ -88,12 +52,13 @@ impl std::fmt::Debug for Progress {
 pub enum Error {
     /// Neither the programs nor the means to build them.
     #[error(
-        "{program} was not found, and there is no Go to build it: set KUBEBUILDER_ASSETS to a folder with etcd and \
-         kube-apiserver, or put both on PATH, or install Go 1.26 or newer (https://go.dev/dl)"
+        "{program} was not found, and there is no Go to build it: {otherwise}install Go 1.26 or newer (https://go.dev/dl)"
     )]
     NoGo {
         /// The missing program.
         program: &'static str,
+        /// What else helps.
+        otherwise: &'static str,
     },
     /// No folder for what is built.
     #[error("neither XDG_CACHE_HOME nor HOME is set, so there is no place to build {program} in")]
@@ -136,11 +101,10 @@ impl Places {
         let cache = variable("XDG_CACHE_HOME")
             .map(PathBuf::from)
             .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache")));
-        let folder = format!("itcare-operator/controlplane/{KUBERNETES_VERSION}-etcd-{ETCD_VERSION}");
         Self {
             assets: variable("KUBEBUILDER_ASSETS").map(PathBuf::from),
             path: variable("PATH"),
-            cache: cache.map(|cache| cache.join(folder)),
+            cache: cache.map(|cache| cache.join("itcare-operator")),
         }
     }
 
@@ -160,14 +124,14 @@ impl Places {
         if let Some(pair) = pair(&|tool| self.on_path(tool.name())) {
             return Ok(pair);
         }
-        Ok((self.built(Tool::Etcd, progress)?, self.built(Tool::KubeApiserver, progress)?))
+        Ok((self.pinned(Tool::Etcd, progress)?, self.pinned(Tool::KubeApiserver, progress)?))
     }
 
     /// A program that is looked up on its own.
     pub(super) fn single(&self, tool: Tool, progress: &Progress) -> Result<PathBuf, Error> {
         match self.in_assets(tool).or_else(|| self.on_path(tool.name())) {
             Some(path) => Ok(path),
-            None => self.built(tool, progress),
+            None => self.pinned(tool, progress),
         }
     }
 
@@ -175,20 +139,24 @@ impl Places {
         self.assets.as_ref().map(|folder| folder.join(tool.name())).filter(|path| is_program(path))
     }
 
-    fn on_path(&self, name: &str) -> Option<PathBuf> {
+    pub(super) fn on_path(&self, name: &str) -> Option<PathBuf> {
         std::env::split_paths(self.path.as_ref()?)
             .map(|folder| folder.join(name))
             .find(|path| is_program(path))
     }
 
-    /// From the cache, built first when it is not there. One process builds, the others wait.
-    fn built(&self, tool: Tool, progress: &Progress) -> Result<PathBuf, Error> {
-        let cache = self.cache.as_ref().ok_or(Error::NoCache { program: tool.name() })?;
+    /// The pinned program from the cache, whatever else is installed; built first when it is not there.
+    /// One process builds, the others wait.
+    pub(super) fn pinned(&self, tool: Tool, progress: &Progress) -> Result<PathBuf, Error> {
+        let root = self.cache.as_ref().ok_or(Error::NoCache { program: tool.name() })?;
+        let module = tool.module();
+        let cache = &root.join(module.folder);
         let target = cache.join(tool.name());
         if is_program(&target) {
             return Ok(target);
         }
-        let go = self.on_path("go").ok_or(Error::NoGo { program: tool.name() })?;
+        let go =
+            self.on_path("go").ok_or(Error::NoGo { program: tool.name(), otherwise: module.otherwise })?;
         std::fs::create_dir_all(cache).map_err(file(cache))?;
         let lock_path = cache.join(".lock");
         let lock = File::create(&lock_path).map_err(file(&lock_path))?;
@@ -200,31 +168,39 @@ impl Places {
             }
             report.every(|| {
                 progress.say(&format!(
-                    "another process builds the control plane, waiting since {} s",
+                    "another process builds {}, waiting since {} s",
+                    module.name,
                     waiting.elapsed().as_secs()
                 ));
             });
             std::thread::sleep(Duration::from_millis(200));
         }
         if !is_program(&target) {
-            self.build(&go, cache, tool, progress)?;
+            self.build(&go, cache, module, tool, progress)?;
         }
         Ok(target)
     }
 
-    fn build(&self, go: &Path, cache: &Path, tool: Tool, progress: &Progress) -> Result<(), Error> {
+    fn build(
+        &self,
+        go: &Path,
+        cache: &Path,
+        module: &Module,
+        tool: Tool,
+        progress: &Progress,
+    ) -> Result<(), Error> {
         let workspace = tempfile::Builder::new().prefix(".build-").tempdir_in(cache).map_err(file(cache))?;
         let inside = |name: &str| workspace.path().join(name);
-        for (name, text) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
+        for (name, text) in [("go.mod", module.go_mod), ("go.sum", module.go_sum)] {
             std::fs::write(inside(name), text).map_err(file(&inside(name)))?;
         }
         let log_path = inside("build.log");
         let log = File::create(&log_path).map_err(file(&log_path))?;
         let output = inside(tool.name());
         let started = Instant::now();
-        progress.say(&format!("building {} {} (once; minutes)", tool.name(), KUBERNETES_VERSION));
+        progress.say(&format!("building {} {} (once; minutes)", tool.name(), module.version));
         let mut child = Command::new(go)
-            .args(["build", "-ldflags", &linker_flags(), "-o"])
+            .args(["build", "-ldflags", &format!("-s -w {}", (module.linker_flags)()), "-o"])
             .arg(&output)
             .arg(tool.package())
             .current_dir(workspace.path())
@@ -261,21 +237,12 @@ impl Places {
     }
 }
 
-fn linker_flags() -> String {
-    let mut numbers = KUBERNETES_VERSION.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    let package = "k8s.io/component-base/version";
-    format!(
-        "-s -w -X {package}.gitVersion={KUBERNETES_VERSION} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-    )
-}
-
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+pub(super) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = path.to_path_buf();
     move |source| Error::File { path, source }
 }
@@ -323,15 +290,6 @@ mod tests {
     }
 
     #[test]
-    fn the_pinned_module_has_the_versions_of_the_cache_folder() {
-        assert!(GO_MOD.contains(&format!("k8s.io/kubernetes {KUBERNETES_VERSION}")));
-        assert!(GO_MOD.contains(&format!("go.etcd.io/etcd/server/v3 {ETCD_VERSION}")));
-        for tool in [Tool::Etcd, Tool::KubeApiserver, Tool::KubeControllerManager, Tool::Kubectl] {
-            assert!(GO_MOD.contains(&format!("\t{}\n", tool.package())), "{tool:?}");
-        }
-    }
-
-    #[test]
     fn both_servers_come_from_one_place() {
         let folder = tempfile::tempdir().unwrap();
         let mut places = places(folder.path(), None);
@@ -367,7 +325,10 @@ mod tests {
                 (0..4).map(|_| scope.spawn(|| places.single(Tool::Kubectl, &progress).unwrap())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert!(paths.iter().all(|path| *path == folder.path().join("cache/kubectl")));
+        assert!(
+            paths.iter().all(|path| *path
+                == folder.path().join("cache").join(Tool::Kubectl.module().folder).join("kubectl"))
+        );
         let calls = std::fs::read_to_string(folder.path().join("path/calls")).unwrap();
         assert_eq!(calls.lines().count(), 1);
         let arguments = std::fs::read_to_string(&paths[0]).unwrap();
@@ -382,7 +343,7 @@ mod tests {
         let places = places(folder.path(), Some("#!/bin/sh\necho no such module\nexit 1\n"));
         let error = places.single(Tool::Etcd, &Progress::new(|_| ())).unwrap_err().to_string();
         assert!(error.contains("no such module"), "{error}");
-        let left: Vec<_> = std::fs::read_dir(folder.path().join("cache"))
+        let left: Vec<_> = std::fs::read_dir(folder.path().join("cache").join(Tool::Etcd.module().folder))
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();

@@ -10,6 +10,8 @@
 mod access;
 mod audit;
 mod binaries;
+mod foreign;
+mod modules;
 mod pki;
 mod process;
 mod programs;
@@ -23,7 +25,10 @@ use tokio::time::{Instant, sleep};
 
 pub use access::Output;
 pub use audit::AuditEvent;
-pub use binaries::{Error as BinaryError, Progress, Tool};
+pub use binaries::{Error as BinaryError, Progress};
+pub use foreign::prometheus_definitions;
+pub use modules::Tool;
+pub use programs::pinned;
 pub use shared::{Namespace, shared};
 
 use process::{Process, Watchdog};

@@ -6,7 +6,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::binaries::{Error as BinaryError, Places, Progress, Tool};
+use super::binaries::{Error as BinaryError, Places, Progress};
+use super::modules::Tool;
 use super::process::{Process, Watchdog};
 use super::{ADMIN, ControlPlane, Error, User, access, audit, pki};
 
@@ -29,6 +30,19 @@ pub(super) async fn find(controller_manager: bool, progress: Progress) -> Result
         let kubectl = places.single(Tool::Kubectl, &progress).map_err(|error| error.to_string());
         Ok(Programs { etcd, api_server, controller_manager, kubectl })
     };
+    match tokio::task::spawn_blocking(search).await {
+        Ok(found) => Ok(found?),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// A program of exactly the version that this project pins, built where needed.
+///
+/// # Errors
+///
+/// When there is no Go, or its build fails.
+pub async fn pinned(tool: Tool, progress: Progress) -> Result<PathBuf, Error> {
+    let search = move || Places::from_environment().pinned(tool, &progress);
     match tokio::task::spawn_blocking(search).await {
         Ok(found) => Ok(found?),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

@@ -14,9 +14,9 @@ pub const MUTANTS: &[Mutant] = &[
             to: "    if let Claim::LostTo(other) = &view.claim && !{on} {",
         }],
         killer: test(
-            "reconcile",
-            "adopt::two_objects_that_come_together_make_one_vm",
-            &["not within two hours: instance copy: in conflict", r#""reason": "NameTaken""#],
+            "decide",
+            "claims::an_object_without_the_claim_makes_no_call",
+            &["a change is not sent:\n  expected \"Stalled Conflict\"\n  got \"send Stop\""],
         ),
     },
     Mutant {

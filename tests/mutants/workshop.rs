@@ -57,6 +57,7 @@ pub fn build(mutants: &[Mutant]) -> Suites {
     append(&mut files, "src/lib.rs", "pub mod mutant;\n");
     files.insert(PathBuf::from("src/mutant.rs"), SWITCH.as_bytes().to_vec());
     without_programs(&mut files);
+    of_another_version(&mut files);
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
     write(&root, &files);
     Suites { programs: compile(&root), root }
@@ -132,6 +133,28 @@ fn without_programs(files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
     files.insert(name.to_owned(), (kept.join("\n") + "\n").into_bytes());
     files.remove(Path::new("src/main.rs"));
+}
+
+/// Cargo names what it builds by package and version, and not by folder: copy and original share a target folder, and
+/// each would pass for the other.
+fn of_another_version(files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    let version = env!("CARGO_PKG_VERSION");
+    let (old, new) = (format!("version = \"{version}\""), format!("version = \"{version}-mutants\""));
+    let manifest = edit_text(files, "Cargo.toml", |text| text.replacen(&old, &new, 1));
+    assert!(manifest.contains(&new), "Cargo.toml says no version {version}");
+    let ours = |name: &str| format!("name = \"{name}\"\n");
+    edit_text(files, "Cargo.lock", |text| {
+        ["itcare-operator", "itcare-lab", "itcare-sim"].iter().fold(text.to_owned(), |text, name| {
+            text.replace(&format!("{}{old}", ours(name)), &format!("{}{new}", ours(name)))
+        })
+    });
+}
+
+fn edit_text(files: &mut BTreeMap<PathBuf, Vec<u8>>, name: &str, edit: impl Fn(&str) -> String) -> String {
+    let file = files.get_mut(Path::new(name)).unwrap_or_else(|| panic!("there is no {name}"));
+    let text = edit(std::str::from_utf8(file).expect("it is text"));
+    *file = text.clone().into_bytes();
+    text
 }
 
 /// Writes what differs, and removes what is not there any more: an unchanged file keeps its time, and is not

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -89,6 +89,16 @@ impl ControlPlane {
         Ok(path)
     }
 
+    /// The kubectl that goes with this control plane, for scripts that call it by name.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn kubectl_program(&self) -> Result<&Path, Error> {
+        let failed = |source| Error::Process { process: "kubectl", source };
+        self.kubectl.as_deref().map_err(|reason| failed(std::io::Error::other(reason.clone())))
+    }
+
     /// Runs kubectl as `admin`.
     ///
     /// # Errors
@@ -105,8 +115,7 @@ impl ControlPlane {
     /// When there is no kubectl or it cannot be run; a refusal is in the output.
     pub async fn kubectl_as(&self, token: &str, arguments: &[&str], input: &str) -> Result<Output, Error> {
         let failed = |source| Error::Process { process: "kubectl", source };
-        let program =
-            self.kubectl.as_ref().map_err(|reason| failed(std::io::Error::other(reason.clone())))?;
+        let program = self.kubectl_program()?;
         let mut child = tokio::process::Command::new(program)
             .arg("--kubeconfig")
             .arg(self.kubeconfig(token)?)

@@ -5,8 +5,11 @@ use std::time::Duration;
 use super::cloud::Site;
 use crate::model::{Action, Fence, HostName, Intent, Listed, OperationKind, time};
 
-/// Clocks of one API agree; they are not the same clock.
+/// Clocks of one API agree; they are not the same clock. How late a date may be.
 const CLOCKS: Duration = Duration::from_secs(300);
+
+/// How early a date may be. Less: what somebody else made a few minutes before our call must not pass for ours.
+const SKEW: Duration = Duration::from_secs(30);
 
 /// `Date` headers have whole seconds: what happened within the fence's own second is after it.
 const RESOLUTION: Duration = Duration::from_secs(1);
@@ -40,7 +43,7 @@ pub fn maybe_kind(action: &Action, kind: OperationKind, site: &Site) -> bool {
 fn newer_than(action: &Action, fence: Fence) -> bool {
     let by_id = fence.action.is_none_or(|newest| action.id > newest);
     // Ids alone tell the order where one is known; dates of several clocks then only exclude what is far off.
-    let slack = if fence.action.is_some() { CLOCKS } else { RESOLUTION };
+    let slack = if fence.action.is_some() { SKEW } else { RESOLUTION };
     let by_date = match (action.submitted_at, fence.date) {
         (Some(at), Some(date)) => at >= time::before(date, slack),
         (Some(_) | None, None) | (None, Some(_)) => true,
@@ -59,7 +62,7 @@ fn in_send_window(action: &Action, fence: Fence, site: &Site) -> bool {
 #[must_use]
 pub fn may_be_made_by(item: &Listed, intent: &Intent, site: &Site) -> bool {
     let time_fits = match (item.created_at, intent.fence.date) {
-        (Some(made), Some(date)) => made >= time::before(date, CLOCKS),
+        (Some(made), Some(date)) => made >= time::before(date, SKEW),
         (Some(_) | None, None) | (None, Some(_)) => true,
     };
     let user_fits = match (&item.created_by, &site.creator) {

@@ -27,6 +27,8 @@ fn an_action_is_possibly_ours_unless_something_speaks_against_it() {
             Action { submitted_at: Some(wall_at(-601)), ..ours() },
             true,
         ),
+        ("half a minute before: two clocks", Action { submitted_at: Some(wall_at(-630)), ..ours() }, true),
+        ("before that: somebody made it", Action { submitted_at: Some(wall_at(-631)), ..ours() }, false),
         ("long before", Action { submitted_at: Some(wall_at(-1000)), ..ours() }, false),
         (
             "at the end of the send window and five minutes",
@@ -104,6 +106,8 @@ fn a_vm_may_be_of_our_making_unless_its_birth_contradicts() {
         ("made at a time that is not told", vm(None, Some(US)), true),
         ("made by nobody knows whom", vm(Some(-590), None), true),
         ("made by somebody else", vm(Some(-590), Some("alice")), false),
+        ("made half a minute before the fence: two clocks", vm(Some(-630), Some(US)), true),
+        ("made before that", vm(Some(-631), Some(US)), false),
         ("made long before the fence", vm(Some(-3600), Some(US)), false),
     ] {
         assert_eq!(may_be_made_by(&item, &intent, &site()), expected, "{sentence}");

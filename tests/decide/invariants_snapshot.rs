@@ -274,7 +274,7 @@ fn is_willing(case: &SnapshotCase) {
 fn the_arbitrary_views_reach_every_step() {
     let mut seen = std::collections::BTreeMap::<String, u32>::new();
     let mut scatter = Scatter::new();
-    for _ in 0..4_000 {
+    for _ in 0..8_000 {
         for_any_pass(&mut scatter.dice(CHOICES), |_, decision| {
             *seen.entry(step_says(&decision.step).unwrap_or_else(|| "nothing".to_owned())).or_default() += 1;
         });

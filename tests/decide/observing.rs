@@ -6,7 +6,7 @@ use itcare_operator::crd::{Condition, ConditionType};
 use itcare_operator::decide::instance::Claim;
 use itcare_operator::decide::{Step, Wake};
 use itcare_operator::model::{
-    HostName, InstanceState, Listed, ObjectKey, Observed, OperationKind, PowerState, Resume,
+    HostName, InstanceState, Listed, ObjectKey, Observed, OperationKind, OperationResult, PowerState, Resume,
 };
 
 use crate::fixture::{Case, NOW, VM, action, detail, twin, wall};
@@ -117,6 +117,26 @@ fn observe_first_gives_back_the_power_that_was_taken() {
     assert_eq!(case.says(), "send Start");
     case.edits(|spec| spec.power_state = Some(PowerState::Stopped));
     assert_ne!(case.says(), "send Start", "unless it shall be stopped");
+}
+
+#[test]
+fn observe_says_what_it_owes_when_the_start_is_refused() {
+    let mut case = Case::managed();
+    case.ledger().resume = Some(Resume::Resize);
+    case.edits(|spec| spec.management_policy = ManagementPolicy::Observe);
+    case.shows(|detail| detail.state = InstanceState::Inactive);
+    case.operated(OperationKind::Start, OperationResult::Refused, 60);
+    assert_eq!(case.says(), "Stalled ActionFailed");
+    assert_eq!(case.ledger().resume, Some(Resume::Resize), "it is tried again");
+}
+
+#[test]
+fn observe_keeps_the_finalizer_while_a_snapshots_call_may_be_in_flight() {
+    let mut case = Case::managed();
+    case.edits(|spec| spec.management_policy = ManagementPolicy::Observe);
+    assert_eq!(case.says(), "let go");
+    case.snapshots.intent = Some("weekly".to_owned());
+    assert_ne!(case.says(), "let go");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 use itcare_operator::crd::status::Receipt;
 use itcare_operator::decide::decision::{Guarded, GuardedCall};
 use itcare_operator::decide::{Decision, Step, Wake};
-use itcare_operator::model::{Action, ActionStatus, Observed, OneShot, OperationKind, OperationResult, Slot};
+use itcare_operator::model::{
+    Action, ActionStatus, Detail, HostName, Observed, OneShot, OperationKind, OperationResult, Slot,
+};
 
-use crate::fixture::{ACTION, NOW, OTHER_VM, PASS, VM, action, ended, seconds, wall_at};
+use crate::fixture::{ACTION, NOW, OTHER_VM, PASS, VM, action, detail, ended, seconds, wall_at};
 use crate::fixture_snapshot::{Row, SnapshotCase, available, foreign_slot, message, says, slot, table};
 
 /// A recovery was asked for a minute ago; a look shows no action since.
@@ -67,6 +69,20 @@ const ROWS: &[Row] = &[
         },
         "send Recover",
     ),
+    (
+        "its VM was not read in this pass",
+        |case| case.cloud.detail = Observed::Present { value: detail(), at: PASS - seconds(1) },
+        "read detail",
+    ),
+    (
+        "its VM has another name now: never",
+        |case| {
+            let renamed = Detail { name: HostName::new("POTHER"), ..detail() };
+            case.cloud.detail = Observed::Present { value: renamed, at: NOW };
+        },
+        "Ready Available",
+    ),
+    ("its VM is gone: never", |case| case.cloud.detail = Observed::Absent { at: NOW }, "Ready Available"),
     ("there is no instance object", |case| case.instance = None, "Ready Available"),
     (
         "the instance refuses",

@@ -1,5 +1,7 @@
 //! What a backup brings back: a status that another hand wrote. Whole matrices of this are in `faults`.
 
+use std::time::Duration;
+
 use itcare_sim::Operation;
 use serde_json::{Value, json};
 
@@ -27,4 +29,26 @@ async fn nothing_stays_of_a_status_that_another_hand_wrote() {
     assert_eq!(seen.condition("Reconciling"), None, "{seen:#?}");
     assert_eq!(seen.status()["operation"], json!(null), "{seen:#?}");
     assert_eq!(world.change_words(), [Operation::Create]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_garbled_annotation_takes_no_claim_away() {
+    let world = World::new();
+    let _operator = world.start();
+    // The other object is the older one: only the record speaks for the first.
+    world.apply(manifest::with("copy", json!({"name": "PWEB", "managementPolicy": "Observe"})));
+    world.pass(Duration::from_secs(60)).await;
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.patch("copy", json!({"managementPolicy": "Manage", "adoptionPolicy": "ByName"}));
+    world.until("copy", "in conflict", |seen| seen.is_stalled("Conflict")).await;
+    world
+        .api
+        .edit("itcareinstances", "shop", "web", |object| {
+            object["metadata"]["annotations"]["itcare.cegedim.cloud/ledger"] = json!("{\"v\":1,");
+        })
+        .expect("it is there");
+    world.pass(Duration::from_secs(600)).await;
+    assert!(world.instance("web").is_stalled("LedgerUnreadable"), "{:?}", world.instance("web"));
+    assert!(world.instance("copy").is_stalled("Conflict"), "{:?}", world.instance("copy"));
 }

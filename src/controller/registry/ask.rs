@@ -77,7 +77,7 @@ impl Registry {
         })
     }
 
-    /// Another snapshot of the same VM whose call may be in flight.
+    /// Another object of the same VM whose call may be in flight.
     #[must_use]
     pub fn sibling_intent(
         &self,
@@ -86,16 +86,17 @@ impl Registry {
         vm: Option<InstanceId>,
     ) -> Option<String> {
         self.with(|state| {
-            state
-                .snapshots
-                .iter()
-                .filter(|(other, entry)| {
-                    *other != key
-                        && entry.intent
-                        && (entry.instance == *instance || (vm.is_some() && entry.vm == vm))
-                })
-                .map(|(other, _)| other.name.clone())
-                .min()
+            let snapshots = state.snapshots.iter().filter(|(other, entry)| {
+                *other != key
+                    && entry.intent
+                    && (entry.instance == *instance || (vm.is_some() && entry.vm == vm))
+            });
+            let snapshots = snapshots.map(|(other, _)| format!("ITCareSnapshot {}", other.name));
+            // The VM may have come to be managed under another object's name.
+            let managers = vm.and_then(|vm| state.by_id.get(&vm)).into_iter().flatten();
+            let busy = |other: &&ObjectKey| state.instances.get(*other).is_some_and(|entry| entry.intent);
+            let managers = managers.filter(busy).map(|other| format!("ITCareInstance {}", other.name));
+            snapshots.chain(managers).min()
         })
     }
 

@@ -55,10 +55,13 @@ impl Registry {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The ledger of an object, if it is one that counts: of this object, in a cluster of ours.
+    /// The ledger of an object, if it is one that counts: of this object, in a cluster of ours. A copy that cannot be
+    /// read takes no claim away that the other one states.
     fn ledger(&self, key: &ObjectKey, annotation: Option<&str>, status: Option<&str>) -> Option<Ledger> {
         let object = key.to_string();
-        let ledger = Ledger::of(&object, annotation, status).ok().flatten()?;
+        let of = |annotation, status| Ledger::of(&object, annotation, status);
+        let either = of(annotation, status).or_else(|_| of(None, status)).or_else(|_| of(annotation, None));
+        let ledger = either.ok().flatten()?;
         (ledger.object == object && self.1.contains(&ledger.cluster)).then_some(ledger)
     }
 

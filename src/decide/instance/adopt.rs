@@ -290,7 +290,8 @@ pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
             Followed::Over(pass) => pass,
         };
     }
-    if view.object.has_finalizer {
+    // While a snapshot's call may be in flight on this VM, the object stays.
+    if view.object.has_finalizer && view.snapshots.intent.is_none() {
         return pass.finish(Step::RemoveFinalizer, Wake::After(Duration::ZERO));
     }
     let known = view

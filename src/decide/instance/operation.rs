@@ -266,6 +266,14 @@ fn not_seen_yet<'a>(
     let silent = group(operation.kind).is_some_and(|group| {
         groups::is_silent(view.spec, checked, view.cloud.detail.as_ref().value(), group)
     });
+    // A stop or start that serves something else is not held until the wish changes: it is counted as failed, else it
+    // would be sent for ever.
+    let power = matches!(operation.kind, OperationKind::Start | OperationKind::Stop);
+    if power && !silent && (view.object.deleting || !asked_for(&pass, operation.kind)) {
+        let message = "it ended well, but the VM's power is as before".to_owned();
+        failed(&mut pass, checked, operation, action, Some(message));
+        return Followed::Over(pass);
+    }
     complete(&mut pass, operation, action, silent);
     Followed::Over(pass)
 }

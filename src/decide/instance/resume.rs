@@ -158,9 +158,17 @@ pub(super) fn give_power_back<'a>(mut pass: Pass<'a>, checked: &Checked) -> Foll
             Hold::Backoff(left, _) => {
                 Followed::Wait(pass.working(Reason::Starting, waiting, Wake::After(left)))
             }
-            Hold::Failing(..) | Hold::Refused(..) => {
+            // Retain lets go in every stalled state; an object that stays says what it owes.
+            Hold::Failing(..) | Hold::Refused(..) if view.object.deleting => {
                 pass.edit(|ledger| ledger.resume = None);
                 Followed::Over(pass)
+            }
+            Hold::Failing(left, words) | Hold::Refused(left, words) => {
+                let text = format!(
+                    "{} was stopped for a resize and cannot be started again: {words}; start it in ITCare, or set powerState: Stopped",
+                    checked.name
+                );
+                Followed::Wait(pass.stalled_until(Reason::ActionFailed, text, Wake::After(left)))
             }
         },
         InstanceState::Other(_) => {

@@ -80,8 +80,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         }
     }
     if let Some(other) = &view.sibling_intent {
-        let message =
-            format!("snapshot object {other} has a call in flight on this VM; waiting for its outcome");
+        let message = format!("{other} has a call in flight on this VM; waiting for its outcome");
         return pass.working(Reason::RemovingSnapshot, message, Wake::After(view.site.action_interval));
     }
     if view.instance.as_ref().is_some_and(|instance| instance.intent && instance.id == Some(vm)) {

@@ -370,6 +370,16 @@ fn present(
             return wait(pass, format!("the recovery waits: {words}"), hold);
         }
     }
+    // It goes back in time: the VM must be the one that the instance names, now.
+    match view.cloud.detail.since(view.pass.max(pass.memory.effect_end)) {
+        Observed::Unknown => return pass.observe(Need::Detail(vm), "reading the VM before recovering"),
+        Observed::Present { value, .. } if instance.is(value) => {}
+        Observed::Present { .. } | Observed::Absent { .. } => {
+            let words =
+                format!("the recovery waits: VM {vm} is not the one that the ITCareInstance names any more");
+            return wait(pass, words, view.site.observe_interval);
+        }
+    }
     let Observed::Present { value: running, .. } = view.cloud.running.since(at) else {
         return pass.observe(Need::Running { since: at }, "looking at running actions");
     };

@@ -8,7 +8,7 @@ use crate::crd::{ConditionType, Reason, SnapshotStatus, condition};
 use crate::decide::decision::{Decision, Guarded, GuardedCall, Need, Step, Wake};
 use crate::decide::retry::Hold;
 use crate::model::failure::says_http;
-use crate::model::{InstanceState, Ledger, Observed, OperationKind};
+use crate::model::{Ledger, Observed, OperationKind};
 
 /// An instance that does not exist for so long is missing.
 const SKIP_AFTER: Duration = Duration::from_secs(5);
@@ -90,7 +90,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         Hold::Refused(..) => {}
     }
     let mark = view.pass.max(pass.memory.effect_end);
-    // The VM must be the one that the instance names: same id, same name and service.
+    // It must be the VM that the instance names.
     let detail = match view.cloud.detail.since(mark) {
         Observed::Unknown => return pass.observe(Need::Detail(id), "reading the VM"),
         Observed::Absent { .. } => {
@@ -103,10 +103,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         }
         Observed::Present { value, .. } => value,
     };
-    let same = detail.id == id
-        && detail.name == instance.name
-        && detail.service.is_none_or(|service| service == instance.service);
-    if !same || detail.state == InstanceState::Removed {
+    if !instance.is(detail) {
         let message = format!(
             "VM {} is {} in state {}, not the VM {id} of ITCareInstance {name}",
             detail.id,

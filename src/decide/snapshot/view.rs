@@ -6,7 +6,7 @@ use crate::crd::{ITCareSnapshotSpec, SnapshotStatus};
 use crate::decide::cloud::{Cloud, Site};
 use crate::decide::decision::Memory;
 use crate::decide::instance::ObjectFacts;
-use crate::model::{HostName, InstanceId, Ledger, LedgerError, Moment, ServiceId};
+use crate::model::{Detail, HostName, InstanceId, InstanceState, Ledger, LedgerError, Moment, ServiceId};
 
 /// The instance object that the snapshot refers to, as far as the snapshot cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,17 @@ pub struct InstanceFacts {
     pub intent: bool,
     /// Whether it follows an operation.
     pub operating: bool,
+}
+
+impl InstanceFacts {
+    /// Whether this is its VM: same id, same name and service, and not removed.
+    #[must_use]
+    pub fn is(&self, detail: &Detail) -> bool {
+        self.id == Some(detail.id)
+            && detail.name == self.name
+            && detail.service.is_none_or(|service| service == self.service)
+            && detail.state != InstanceState::Removed
+    }
 }
 
 /// Everything that the decision depends on.

@@ -19,3 +19,4 @@ mod refused;
 mod rendered;
 mod rights;
 mod served;
+mod switches;

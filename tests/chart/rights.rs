@@ -206,7 +206,7 @@ async fn a_rotated_secret_is_taken_up_without_a_restart() {
 async fn proxy_and_roots_of_the_values_are_used() {
     let cluster = Cluster::start(Generation::Four).await;
     cluster.namespace("shop").await;
-    let roots = cluster.plane.directory().join("apiserver.crt");
+    let roots = cluster.plane.directory().join("tls.crt");
     // A plain proxy gets the whole address in the request; the simulator looks at its path only, and so is one.
     let values = json!({
         "itcare": {

@@ -1,5 +1,6 @@
 //! A release from its installation to its end, by both Helms, on a control plane of its own.
 
+use itcare_lab::controlplane::ADMIN;
 use itcare_lab::eventually::{eventually, expect_that};
 use serde_json::{Value, json};
 
@@ -39,6 +40,12 @@ async fn from_installation_to_end(generation: Generation) {
     ] {
         assert!(told.contains(words), "{words} is not in {told}");
     }
+    let (_, sample) = told.split_once("echo '").expect("the notes have a sample");
+    let (sample, _) = sample.split_once('\'').expect("it ends");
+    let applied =
+        cluster.plane.kubectl_as(ADMIN, &["apply", "--namespace", "default", "-f", "-"], sample).await;
+    let applied = applied.expect("kubectl runs");
+    assert!(applied.success, "the sample of the notes: {}", applied.stderr);
 
     // The same again changes nothing.
     let before = versions(&cluster, "itcare-operator").await;
@@ -120,10 +127,10 @@ async fn the_single_file_is_accepted_at_once_and_changes_nothing_the_second_time
     cluster.kubectl(&["apply", "--server-side", "-f", &file("crds.yaml")]).await;
     cluster.kubectl(&["apply", "--server-side", "-k", &file("kustomize/base")]).await;
     assert_eq!(before, versions(&cluster, "itcare-operator").await);
-    // The Secret may come later than everything else.
-    cluster.account(NAMESPACE).await;
-    cluster.apply(VM, "default", "web", vm("DWEB")).await;
-    cluster.until(VM, "default", "web", "is there", Value::is_object).await;
+    // A release takes it over, and its definitions are taken over by the file again.
+    cluster.install("itcare-operator", NAMESPACE, "replicas: 1", &["--take-ownership"]).await;
+    cluster.uninstall("itcare-operator", NAMESPACE).await;
+    cluster.kubectl(&["apply", "--server-side", "-f", &file("install.yaml")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -99,7 +99,14 @@ async fn every_object_is_labelled_and_has_its_namespace() {
                 continue;
             }
             let labels = &metadata["labels"];
-            for label in ["name", "instance", "version", "managed-by"] {
+            // Without Helm, nobody manages them in its name.
+            assert_eq!(
+                labels["app.kubernetes.io/managed-by"] == "Helm",
+                name != "install",
+                "{name}: {}",
+                path(&object)
+            );
+            for label in ["name", "instance", "version"] {
                 assert!(
                     labels[format!("app.kubernetes.io/{label}")].is_string(),
                     "{name}: {}: {label}",

@@ -81,6 +81,8 @@
 - name: POD_NAME
   valueFrom:
     fieldRef:
+      # As the server completes it: a field manager that leaves it out conflicts with one that does not.
+      apiVersion: v1
       fieldPath: metadata.name
 - name: ITCARE_CLIENT_ID
   {{- if and .Values.credentials.existingSecret .Values.credentials.clientId }}

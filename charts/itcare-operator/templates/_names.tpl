@@ -35,7 +35,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   "app.kubernetes.io/version" .Chart.AppVersion
   "app.kubernetes.io/managed-by" .Release.Service }}
 {{- $selector := include "itcare-operator.selector" . | fromYaml }}
-{{- merge dict $selector .Values.commonLabels $own | toYaml }}
+{{- $labels := dict }}
+{{- range $label, $value := merge dict $selector .Values.commonLabels $own }}
+{{- if $value }}
+{{- $_ := set $labels $label $value }}
+{{- end }}
+{{- end }}
+{{- toYaml $labels }}
 {{- end }}
 
 {{- define "itcare-operator.serviceAccountName" -}}

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
+use crate::controller::census::Census;
 use crate::controller::memory::{Machines, Objects};
 use crate::controller::meter::Meter;
 use crate::controller::wake::wakes;
@@ -80,7 +81,8 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
         clock,
         chance,
         gate: gate.clone(),
-        meter,
+        census: Census::new(meter.clone()),
+        meter: meter.clone(),
         slots: Arc::new(Semaphore::new(settings.passes)),
         untold: Arc::new(Semaphore::new(1)),
         settings,
@@ -92,7 +94,7 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
     });
     let observed = inventory.run(gate.clone(), health.clone(), stop.clone());
     let controlled = run::run(context, namespaces, watches, wakes, changes, health.clone(), stop.clone());
-    let watched = credentials(&itcare, gate, &health, &stop);
+    let watched = credentials(&itcare, gate, &health, &meter, &stop);
     tokio::join!(observed, controlled, watched);
 }
 
@@ -102,7 +104,13 @@ const WHILE_GOOD: Duration = Duration::from_secs(5);
 
 /// Tells on `/readyz` and in the log when there is no token. At the start of each reign the holder asks for
 /// one, so that bad credentials show before the first object needs them.
-async fn credentials(itcare: &api::Client, mut gate: Gate, health: &Health, stop: &CancellationToken) {
+async fn credentials(
+    itcare: &api::Client,
+    mut gate: Gate,
+    health: &Health,
+    meter: &Meter,
+    stop: &CancellationToken,
+) {
     let watch = async {
         gate.opened().await;
         let mut told = None;
@@ -114,6 +122,7 @@ async fn credentials(itcare: &api::Client, mut gate: Gate, health: &Health, stop
                 asked = true;
             }
             let trouble = itcare.credentials_trouble();
+            meter.credentials(trouble.is_none());
             if trouble != told {
                 match &trouble {
                     Some(why) => {

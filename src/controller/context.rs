@@ -8,6 +8,7 @@ use kube::runtime::events::Recorder;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::census::Census;
 use super::memory::{Learned, Machines, Objects};
 use super::meter::Meter;
 use super::registry::Registry;
@@ -62,6 +63,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// Metrics.
     pub meter: Meter,
+    /// How all objects stand, for the metrics.
+    pub census: Census,
     /// How the controllers are set.
     pub settings: Settings,
     /// What is remembered of instances.

@@ -9,6 +9,7 @@
 //! There is no `if` on business state here: what to do is `decide`'s, how to do it is this module's.
 
 pub mod act;
+pub mod census;
 pub mod context;
 pub mod gather;
 pub mod memory;

@@ -251,6 +251,7 @@ async fn conclude<K: Subject>(
             record::Written::Moved => return Ok(Some(Wake::After(Duration::ZERO))),
         }
     }
+    record::measure(context, gathered, &decision.status);
     record::tell(context, gathered, &decision).await;
     Ok(Some(decision.wake))
 }

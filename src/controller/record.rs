@@ -137,6 +137,16 @@ pub fn controller<K: Subject>() -> &'static str {
     }
 }
 
+/// Measures the action that this pass saw end, from the moment in which it was sent.
+pub fn measure<K: Subject>(context: &Context, gathered: &Gathered<K>, status: &K::Status) {
+    let (before, after) = (K::ended(&gathered.status), K::ended(status));
+    let (Some(operation), Some(last)) = (K::followed(&gathered.status), after) else { return };
+    if after != before && last.kind == operation.kind {
+        let took = last.finished_at.duration_since(operation.submitted_at);
+        context.meter.ended(last.kind, last.result, took.unsigned_abs());
+    }
+}
+
 /// Tells transitions and notes as Events; a failure to tell is no failure of the pass.
 pub async fn tell<K: Subject>(context: &Context, gathered: &Gathered<K>, decision: &Decision<K::Status>) {
     let reference = gathered.record.object_ref(&());

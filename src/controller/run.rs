@@ -93,6 +93,7 @@ async fn census(context: &Context, health: &Health) {
             context.inventory.set_in_use(now.clone());
             last = Some(now);
         }
+        context.census.age(context.now().wall);
         health.beat("controllers", BEAT * 3);
         // At rest nothing is counted: ten thousand objects, every second, for nothing.
         if tokio::time::timeout(BEAT, context.waker.touched()).await.is_ok() {

@@ -93,6 +93,8 @@ pub trait Subject: Kind + Sized {
     fn conditions(status: &Self::Status) -> &[crate::crd::Condition];
     /// The id of the action that it follows, with its kind.
     fn followed(status: &Self::Status) -> Option<&crate::crd::status::Operation>;
+    /// The operation that ended last.
+    fn ended(status: &Self::Status) -> Option<&crate::crd::status::LastOperation>;
     /// It came or changed: whom else that concerns.
     fn apply(context: &Context, record: &Record<Self>) -> Affected;
     /// It is gone: whom else that concerns.
@@ -193,6 +195,10 @@ impl Subject for ITCareInstance {
 
     fn followed(status: &Self::Status) -> Option<&crate::crd::status::Operation> {
         status.operation.as_ref()
+    }
+
+    fn ended(status: &Self::Status) -> Option<&crate::crd::status::LastOperation> {
+        status.last_operation.as_ref()
     }
 
     fn apply(context: &Context, record: &Record<Self>) -> Affected {
@@ -345,6 +351,10 @@ impl Subject for ITCareSnapshot {
 
     fn followed(status: &Self::Status) -> Option<&crate::crd::status::Operation> {
         status.operation.as_ref()
+    }
+
+    fn ended(status: &Self::Status) -> Option<&crate::crd::status::LastOperation> {
+        status.last_operation.as_ref()
     }
 
     fn apply(context: &Context, record: &Record<Self>) -> Affected {

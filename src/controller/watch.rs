@@ -61,15 +61,17 @@ impl<K: Subject> Follower<K> {
             Ok(watcher::Event::Init) => self.listing.clear(),
             Ok(watcher::Event::InitApply(record)) => {
                 self.listing.extend(key(record));
-                self.context.wake(K::apply(&self.context, record));
+                self.apply(record);
             }
-            Ok(watcher::Event::Apply(record)) => self.context.wake(K::apply(&self.context, record)),
+            Ok(watcher::Event::Apply(record)) => self.apply(record),
             Ok(watcher::Event::Delete(record)) => {
                 if let Some(key) = key(record) {
+                    self.context.census.gone::<K>(&key);
                     self.context.wake(K::forget(&self.context, &key));
                 }
             }
             Ok(watcher::Event::InitDone) => {
+                self.context.census.listed::<K>(&self.listing);
                 // A list tells of no deletion: what it does not show any more is gone.
                 let gone = K::known(&self.context).into_iter().filter(|known| !self.listing.contains(known));
                 for key in gone.collect::<Vec<_>>() {
@@ -83,6 +85,13 @@ impl<K: Subject> Follower<K> {
                 self.health.explain("caches", format!("the API server does not list the objects: {error}"));
             }
         }
+    }
+
+    fn apply(&self, record: &Record<K>) {
+        if let Some(key) = key(record) {
+            self.context.census.saw(key, record);
+        }
+        self.context.wake(K::apply(&self.context, record));
     }
 }
 

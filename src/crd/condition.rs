@@ -25,6 +25,10 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// All of them, for metrics and tables.
+    pub const ALL: [Self; 5] =
+        [Self::Ready, Self::Reconciling, Self::Stalled, Self::Drifted, Self::Available];
+
     /// The word in `type`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

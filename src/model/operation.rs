@@ -133,3 +133,17 @@ pub enum OperationResult {
     /// The request came too late or is too old; nothing was sent.
     Expired,
 }
+
+impl OperationResult {
+    /// The word used in status and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Refused => "Refused",
+            Self::OutcomeUnknown => "OutcomeUnknown",
+            Self::Expired => "Expired",
+        }
+    }
+}

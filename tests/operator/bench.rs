@@ -96,6 +96,11 @@ impl Bench {
         self.namespace.plane()
     }
 
+    /// Root of the simulator's control routes.
+    pub fn control_url(&self) -> String {
+        format!("http://{}/_sim", self.address)
+    }
+
     /// The file with the client secret.
     pub fn secret_file(&self) -> PathBuf {
         self.folder.path().join("secret")

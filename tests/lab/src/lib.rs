@@ -5,6 +5,7 @@
 //!   speed. A differential test holds it against the real one.
 //! * [`apply`] sends manifests as a user would, [`eventually`](mod@eventually) waits for an effect,
 //!   [`kstatus`] reads an object as Flux, Helm and `kubectl wait` read it.
+//! * [`image`] writes a program as a container image, without a container engine.
 //!
 //! Deliberately not here: anything of ITCare (that is the simulator's), and anything of the operator
 //! itself. This crate must not depend on the product, so that the product's tests can depend on it.
@@ -12,6 +13,7 @@
 pub mod apply;
 pub mod controlplane;
 pub mod eventually;
+pub mod image;
 pub mod kstatus;
 pub mod memory;
 

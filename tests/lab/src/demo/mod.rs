@@ -109,13 +109,15 @@ async fn keep(stage: &mut Stage, signals: &mut Signals) {
     let (Ok(kubeconfig), Ok(simulator)) = (stage.kubeconfig(), stage.itcare().cloned()) else { return };
     say("\nEverything is left running (--keep). In another terminal, at the top of the repository:\n");
     say(format!("  export KUBECONFIG={}", kubeconfig.display()));
+    say(format!("  export ITCARE_SIM={}", simulator.control_url));
     say("  kubectl apply -f deploy/samples/instance.yaml");
     say("  kubectl get itcvm --watch");
     say("  kubectl describe itcvm web");
     say(
         r#"  kubectl patch itcvm web --type merge -p '{"spec":{"size":"4cpu8gb","resizePolicy":"StopStart"}}'"#,
     );
-    say(format!("  curl -s {}/instances", simulator.control_url));
+    say("  curl -s $ITCARE_SIM/instances");
+    say("\nThe tutorial goes on from here: deploy/docs/tutorial.md");
     say("\nCtrl-C ends it and removes everything.");
     let ended = async {
         let mut interval = tokio::time::interval(std::time::Duration::from_secs(1));

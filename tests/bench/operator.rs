@@ -1,103 +1,124 @@
 //! What users wait for and pay for, measured on the built binary with a real control plane and the simulator
-//! behind a socket: `cargo bench`. It prints numbers and judges nothing; tests count, benches measure.
+//! behind a socket.
+//!
+//! `cargo bench --bench operator` measures all but the long ones; `-- p3 fleet` only these; `--quick` with fewer
+//! objects and rounds; `--soak` adds the two hours. The table is printed, and left in `target/bench` with its CSV
+//! and the charts. It judges nothing: a target that is missed is shown as missed. Counts are tests (`tests/cost`).
 
 #[path = "../operator/bench.rs"]
 #[expect(dead_code, reason = "shared with the operator suite, which uses the rest")]
 mod bench;
+mod creation;
+mod failover;
+mod fleet;
+mod process;
+mod reaction;
+mod report;
+mod size;
+mod stage;
 
-use std::time::Duration;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
 
-use bench::Bench;
-use serde_json::json;
-use tokio::time::{Instant, sleep};
+use report::Report;
 
-const VM: &str = "ITCareInstance";
+/// How much of everything.
+#[derive(Clone, Copy)]
+pub struct Mode {
+    pub quick: bool,
+}
 
-const ROUNDS: usize = 200;
+/// The names of the scenarios, and what each of them measures.
+const SCENARIOS: [(&str, &[&str]); 5] = [
+    ("size", &["p14"]),
+    ("reaction", &["p3", "idle"]),
+    ("failover", &["p10"]),
+    ("creation", &["p1", "p5"]),
+    ("fleet", &["p3", "p6", "p7", "p8"]),
+];
 
-const OBJECTS: usize = 1_000;
+/// Only when named: they take long.
+const LONG: [(&str, &[&str]); 1] = [("drift", &["p4"])];
 
-#[tokio::main]
-async fn main() {
+/// Where etcd's data cost no disk.
+const MEMORY: &str = "/dev/shm";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --benches` only asks whether this builds.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    // `cargo bench -- memory` measures that alone.
-    let wanted = |name: &str| {
-        let names: Vec<String> =
-            std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-        names.is_empty() || names.iter().any(|wanted| wanted == name)
+    if in_memory(&arguments) {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("threads can be started").block_on(measure(&arguments));
+}
+
+/// Runs this program again with its temporary files in memory, where that is possible and nobody chose a place.
+fn in_memory(arguments: &[String]) -> bool {
+    if std::env::var_os("TMPDIR").is_some() || !Path::new(MEMORY).is_dir() {
+        return false;
+    }
+    let program = std::env::current_exe().expect("a running program has a path");
+    let status = Command::new(program).args(arguments).env("TMPDIR", MEMORY).status();
+    std::process::exit(status.expect("it can run again").code().unwrap_or(1))
+}
+
+async fn measure(arguments: &[String]) {
+    let names: Vec<String> =
+        arguments.iter().filter(|name| !name.starts_with("--")).map(|name| name.to_lowercase()).collect();
+    let known = |name: &String| {
+        SCENARIOS.iter().chain(&LONG).any(|(scenario, covers)| {
+            name == scenario || covers.contains(&name.as_str())
+        })
     };
-    if wanted("reaction") {
-        reaction().await;
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        let all: Vec<&str> = SCENARIOS.iter().chain(&LONG).map(|(name, _)| *name).collect();
+        eprintln!("{unknown}: no such scenario; there are: {}, or the numbers p1 to p14", all.join(", "));
+        std::process::exit(2);
     }
-    if wanted("memory") {
-        memory().await;
-    }
-}
-
-/// From the moment a changed spec is sent to the API server until the first request of the operator reaches
-/// ITCare, with nothing else going on.
-async fn reaction() {
-    let bench = Bench::with_actions_of("reaction", Duration::from_millis(1)).await;
-    let operator = bench.operator(&["--observe-interval=1h", "--action-interval=50ms", "--itcare-rate=1000"]);
-    operator.ready().await;
-    bench.instance("web", json!({"monitoring": {"enabled": true, "alerting": true}})).await;
-    let mut times = Vec::with_capacity(ROUNDS);
-    for round in 0..ROUNDS {
-        bench.until_true(VM, "web", "Ready").await;
-        bench.sim.clear_journal();
-        let wish = json!({"spec": {"monitoring": {"enabled": true, "alerting": round % 2 == 1}}});
-        let begun = Instant::now();
-        bench.patch(VM, "web", wish).await;
-        while bench.sim.journal().is_empty() {
-            sleep(Duration::from_micros(100)).await;
+    let mode = Mode { quick: arguments.iter().any(|argument| argument == "--quick") };
+    let mut report = Report::new(facts(arguments));
+    for (scenario, covers) in SCENARIOS.iter().chain(&LONG) {
+        let named = names.iter().any(|name| name == scenario || covers.contains(&name.as_str()));
+        let is_long = LONG.iter().any(|(name, _)| name == scenario);
+        if !named && (is_long || !names.is_empty()) {
+            continue;
         }
-        times.push(begun.elapsed());
+        println!("{scenario} ({})", covers.join(", "));
+        let begun = Instant::now();
+        match *scenario {
+            "size" => size::run(&mut report),
+            "reaction" => reaction::idle(&mut report, mode).await,
+            "failover" => failover::run(&mut report, mode).await,
+            "creation" => creation::run(&mut report, mode).await,
+            "fleet" => fleet::run(&mut report, mode).await,
+            "drift" => reaction::drift(&mut report, mode).await,
+            other => unreachable!("{other} is in the table and has no function"),
+        }
+        println!("  took {:.0?}", begun.elapsed());
     }
-    times.sort_unstable();
-    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
-    println!(
-        "spec change to first ITCare request, {ROUNDS} rounds: median {:.1?}, p99 {:.1?}, most {:.1?}",
-        at(50),
-        at(99),
-        at(100)
-    );
+    report.finish();
 }
 
-/// What the operator holds in memory once all its instances are settled.
-async fn memory() {
-    let bench = Bench::with_actions_of("memory", Duration::from_millis(50)).await;
-    let operator = bench.operator(&["--observe-interval=60s", "--action-interval=2s", "--itcare-rate=1000"]);
-    operator.ready().await;
-    let before = resident(&operator);
-    let begun = Instant::now();
-    for number in 0..OBJECTS {
-        bench.instance(&format!("vm{number:04}"), json!({})).await;
-    }
-    for number in 0..OBJECTS {
-        bench.until_true(VM, &format!("vm{number:04}"), "Ready").await;
-    }
-    println!("{OBJECTS} instances created and Ready in {:.0?}", begun.elapsed());
-    // Two sweeps of the inventory.
-    sleep(Duration::from_secs(130)).await;
-    let (after, most) = (resident(&operator), peak(&operator));
-    println!("memory: {before} KiB idle, {after} KiB at rest with {OBJECTS} instances, {most} KiB at most");
-}
-
-fn resident(operator: &bench::Operator) -> u64 {
-    field(operator, "VmRSS:")
-}
-
-fn peak(operator: &bench::Operator) -> u64 {
-    field(operator, "VmHWM:")
-}
-
-/// A size of the process in KiB, from `/proc`.
-fn field(operator: &bench::Operator, name: &str) -> u64 {
-    let path = format!("/proc/{}/status", operator.process_id());
-    let text = std::fs::read_to_string(path).expect("the process runs, on Linux");
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number of KiB")
+/// What must be known to compare two tables.
+fn facts(arguments: &[String]) -> Vec<(&'static str, String)> {
+    let first = |path: &str, prefix: &str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(prefix)).unwrap_or_default().to_owned();
+        line.split(':').nth(1).map(|value| value.trim().to_owned()).unwrap_or(line)
+    };
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let temporary = std::env::temp_dir();
+    vec![
+        ("operator", env!("CARGO_PKG_VERSION").to_owned()),
+        ("arguments", arguments.join(" ")),
+        ("flags, unless a line says otherwise", stage::DEFAULTS.join(" ")),
+        ("processor", format!("{cores} × {}", first("/proc/cpuinfo", "model name"))),
+        ("system", std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()),
+        ("etcd's data", format!("{} (no fsync)", temporary.display())),
+    ]
 }

@@ -23,15 +23,14 @@ fn row(id: &'static str, what: &str, unit: &'static str, target: f64, measured: 
 pub async fn run(report: &mut Report, mode: Mode) {
     let objects = if mode.quick { 1_000 } else { 10_000 };
     let stage = Stage::new("fleet", Duration::from_millis(200)).await;
-    let operator =
-        stage.operator(&["--itcare-rate=5000", "--itcare-burst=5000", "--action-interval=500ms"]);
+    let operator = stage.operator(&["--itcare-rate=5000", "--itcare-burst=5000", "--action-interval=500ms"]);
     operator.ready().await;
     sleep(Duration::from_secs(3)).await;
     let id = operator.process_id();
     report.row(row("P7", "resident memory, idle", "MiB", 14.0, process::resident(id), "no objects"));
     let (begun, before) = (Instant::now(), process::cpu(id));
     stage.fill((0..objects).map(name), &json!({})).await;
-    stage.until_ready(objects, Duration::from_secs(900)).await;
+    stage.until_ready(objects, Duration::from_secs(1_800)).await;
     println!("    {objects} objects created in {:.0?}", begun.elapsed());
     let spent = process::cpu(id) - before;
     report.row(row(
@@ -44,12 +43,26 @@ pub async fn run(report: &mut Report, mode: Mode) {
     ));
     println!("    after the creations: {:.1} MiB, at most {:.1}", process::resident(id), process::peak(id));
     operator.terminate().await;
+    if mode.hold {
+        hold(&stage).await;
+    }
 
     let operator = restart(&stage, report, objects).await;
     relist(&stage, &operator, report).await;
     rest(&operator, report, mode).await;
     operator.terminate().await;
     crowd(&stage, report, mode, objects).await;
+}
+
+/// For a profiler, and for other builds of the operator: everything stays until this program is ended.
+async fn hold(stage: &Stage) {
+    let operator = stage.operator(&[]);
+    let line = std::fs::read(format!("/proc/{}/cmdline", operator.process_id())).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    let folder = stage.bench.plane().directory().display();
+    operator.terminate().await;
+    println!("    the fleet stays; end this program with Ctrl-C\n    control plane: {folder}\n    {line}");
+    std::future::pending::<()>().await;
 }
 
 fn name(number: usize) -> String {
@@ -72,8 +85,7 @@ async fn restart(stage: &Stage, report: &mut Report, objects: usize) -> Operator
     let at_sync = process::cpu(id);
     // Somebody changes an object at that very moment.
     let changed = name(objects / 2);
-    let accepted =
-        stage.change(&changed, &json!({"monitoring": {"enabled": true, "alerting": true}})).await;
+    let accepted = stage.change(&changed, &json!({"monitoring": {"enabled": true, "alerting": true}})).await;
     let first = stage.first_call(ids[&changed], begun, Duration::from_secs(60)).await;
     let done = loop {
         let page = operator.metrics().await;
@@ -171,8 +183,7 @@ async fn crowd(stage: &Stage, report: &mut Report, mode: Mode, objects: usize) {
     let failing = objects / 20;
     let ids = stage.ids();
     for number in 0..failing {
-        let matches =
-            Match { instance: Some(ids[&name(number)]), mutating: Some(true), ..Match::default() };
+        let matches = Match { instance: Some(ids[&name(number)]), mutating: Some(true), ..Match::default() };
         let refuse = FaultKind::Status { code: 500, body: String::new(), headers: [].into(), effect: false };
         stage.bench.sim.inject(Fault::always(matches, refuse));
     }

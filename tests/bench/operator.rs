@@ -26,7 +26,10 @@ use report::Report;
 /// How much of everything.
 #[derive(Clone, Copy)]
 pub struct Mode {
+    /// Fewer objects and rounds.
     pub quick: bool,
+    /// The fleet is made and stays, for a look by hand.
+    pub hold: bool,
 }
 
 /// The names of the scenarios, and what each of them measures.
@@ -71,16 +74,18 @@ async fn measure(arguments: &[String]) {
     let names: Vec<String> =
         arguments.iter().filter(|name| !name.starts_with("--")).map(|name| name.to_lowercase()).collect();
     let known = |name: &String| {
-        SCENARIOS.iter().chain(&LONG).any(|(scenario, covers)| {
-            name == scenario || covers.contains(&name.as_str())
-        })
+        SCENARIOS
+            .iter()
+            .chain(&LONG)
+            .any(|(scenario, covers)| name == scenario || covers.contains(&name.as_str()))
     };
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         let all: Vec<&str> = SCENARIOS.iter().chain(&LONG).map(|(name, _)| *name).collect();
         eprintln!("{unknown}: no such scenario; there are: {}, or the numbers p1 to p14", all.join(", "));
         std::process::exit(2);
     }
-    let mode = Mode { quick: arguments.iter().any(|argument| argument == "--quick") };
+    let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let mode = Mode { quick: given("--quick"), hold: given("--hold") };
     let mut report = Report::new(facts(arguments));
     for (scenario, covers) in SCENARIOS.iter().chain(&LONG) {
         let named = names.iter().any(|name| name == scenario || covers.contains(&name.as_str()));
@@ -118,7 +123,10 @@ fn facts(arguments: &[String]) -> Vec<(&'static str, String)> {
         ("arguments", arguments.join(" ")),
         ("flags, unless a line says otherwise", stage::DEFAULTS.join(" ")),
         ("processor", format!("{cores} × {}", first("/proc/cpuinfo", "model name"))),
-        ("system", std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned()),
+        (
+            "system",
+            std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+        ),
         ("etcd's data", format!("{} (no fsync)", temporary.display())),
     ]
 }

@@ -97,25 +97,29 @@ impl Stage {
         Instant::now()
     }
 
-    /// How many objects are `Ready` at their newest generation, and the sum of all versions.
+    /// How many objects are `Ready` at their newest generation, and the version of each.
     pub async fn ready(&self) -> (usize, BTreeMap<String, String>) {
-        let list = self.api.list(&ListParams::default()).await.expect("the API server lists");
         let mut versions = BTreeMap::new();
         let mut ready = 0;
-        for object in list.items {
-            let status = &object.data["status"];
-            let conditions = status["conditions"].as_array();
-            let is_ready = conditions
-                .is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"));
-            if is_ready && status["observedGeneration"].as_i64() == object.metadata.generation {
-                ready += 1;
+        let mut parameters = ListParams::default().limit(500);
+        loop {
+            let list = self.api.list(&parameters).await.expect("the API server lists");
+            for object in list.items {
+                let status = &object.data["status"];
+                let conditions = status["conditions"].as_array().into_iter().flatten();
+                let is_ready =
+                    conditions.filter(|one| one["type"] == "Ready").any(|one| one["status"] == "True");
+                if is_ready && status["observedGeneration"].as_i64() == object.metadata.generation {
+                    ready += 1;
+                }
+                let name = object.metadata.name.unwrap_or_default();
+                versions.insert(name, object.metadata.resource_version.unwrap_or_default());
             }
-            versions.insert(
-                object.metadata.name.unwrap_or_default(),
-                object.metadata.resource_version.unwrap_or_default(),
-            );
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                None => return (ready, versions),
+                Some(token) => parameters = parameters.continue_token(&token),
+            }
         }
-        (ready, versions)
     }
 
     /// Waits until so many are `Ready`; shows how far it is.
@@ -123,13 +127,15 @@ impl Stage {
         let begun = Instant::now();
         let mut told = Instant::now();
         loop {
-            let (ready, _) = self.ready().await;
+            // Asking the simulator costs the API server nothing.
+            let (made, running) = (self.bench.sim.instances().len(), self.bench.sim.running().len());
+            let ready = if made < count || running > 0 { 0 } else { self.ready().await.0 };
             if ready >= count {
                 return begun.elapsed();
             }
-            assert!(begun.elapsed() < patience, "only {ready} of {count} are Ready after {patience:?}");
+            assert!(begun.elapsed() < patience, "{made} made, {ready} of {count} Ready after {patience:?}");
             if told.elapsed() > Duration::from_secs(15) {
-                println!("    … {ready} of {count} are Ready");
+                println!("    … {made} of {count} made, {running} actions running");
                 told = Instant::now();
             }
             sleep(if count > 1_000 { Duration::from_secs(2) } else { Duration::from_millis(200) }).await;

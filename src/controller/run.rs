@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{Controller, WatchStreamExt, watcher};
 use tokio::sync::{Notify, mpsc};
@@ -88,9 +88,10 @@ const CROWD: Duration = Duration::from_secs(1);
 async fn census(context: &Context, health: &Health) {
     let mut last = None;
     loop {
-        let now = context.registry.in_use();
-        if last.as_ref() != Some(&now) {
-            context.inventory.set_in_use(now.clone());
+        // Ten thousand ids are not gathered each second for nothing.
+        let now = context.registry.changes();
+        if last != Some(now) {
+            context.inventory.set_in_use(context.registry.in_use());
             last = Some(now);
         }
         context.census.age(context.now().wall);
@@ -140,12 +141,32 @@ fn cache<K: Subject>(
     let (store, writer) = reflector::store();
     let relisted = Arc::new(Notify::new());
     let mut follower = Follower::<K>::new(Arc::clone(context), health.clone(), Arc::clone(&relisted));
+    let known = store.clone();
     let events = watch::<K>(watches, namespaces)
+        .map_ok(move |event| share(&known, event))
         .inspect(move |event| follower.follow(event))
         .reflect(writer)
         .touched_objects()
         .boxed();
     (store, Touched { events, relisted })
+}
+
+/// While a list comes in, the store holds the old objects beside the new ones: those that have not changed are
+/// held once.
+fn share<K: Subject>(
+    known: &Store<Record<K>>,
+    event: watcher::Event<Record<K>>,
+) -> watcher::Event<Record<K>> {
+    match event {
+        watcher::Event::InitApply(record) => {
+            let old = known.get(&ObjectRef::from_obj(&record)).filter(|old| old.is_same_version(&record));
+            watcher::Event::InitApply(old.map_or(record, |old| old.as_ref().clone()))
+        }
+        watcher::Event::Apply(_)
+        | watcher::Event::Delete(_)
+        | watcher::Event::Init
+        | watcher::Event::InitDone => event,
+    }
 }
 
 struct Touched<K: Subject> {

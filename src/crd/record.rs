@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -48,15 +49,29 @@ impl Kind for super::ITCareSnapshot {
     type Status = super::SnapshotStatus;
 }
 
-/// An object as the cache keeps it.
+/// An object as the cache keeps it; cheap to clone, so that a list that comes in anew shares what has not changed.
 #[derive(Clone, Debug)]
-pub struct Record<K: Kind> {
+pub struct Record<K: Kind>(Arc<Parts<K>>);
+
+/// What a [`Record`] is made of.
+#[derive(Clone, Debug)]
+pub struct Parts<K: Kind> {
     /// Name, namespace, uid, versions, times, finalizers and our own annotations; nothing else.
     pub metadata: ObjectMeta,
     /// The spec, or why it cannot be decoded.
     pub spec: Result<Box<K::Spec>, Box<str>>,
     /// The status as JSON text.
     status: Box<str>,
+    /// The generation that the status is about.
+    observed: Option<i64>,
+}
+
+impl<K: Kind> std::ops::Deref for Record<K> {
+    type Target = Parts<K>;
+
+    fn deref(&self) -> &Parts<K> {
+        &self.0
+    }
 }
 
 impl<K: Kind> Record<K> {
@@ -80,7 +95,22 @@ impl<K: Kind> Record<K> {
             name: Some(name.to_owned()),
             ..ObjectMeta::default()
         };
-        Self { metadata, spec: Err("only its name is known".into()), status: "null".into() }
+        let spec = Err("only its name is known".into());
+        Self(Arc::new(Parts { metadata, spec, status: "null".into(), observed: None }))
+    }
+
+    /// Whether the user changed it, and no status says that this was seen.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        self.observed != self.metadata.generation
+    }
+
+    /// Whether this is the other one unchanged.
+    #[must_use]
+    pub fn is_same_version(&self, other: &Self) -> bool {
+        self.metadata.resource_version.is_some()
+            && self.metadata.resource_version == other.metadata.resource_version
+            && self.metadata.uid == other.metadata.uid
     }
 
     /// One of our annotations.
@@ -134,7 +164,8 @@ impl<'de, K: Kind> Deserialize<'de> for Record<K> {
             all.retain(|key, _| key == LEDGER_ANNOTATION || key == RECONCILE_ANNOTATION);
             all
         });
-        Ok(Self {
+        Ok(Self(Arc::new(Parts {
+            observed: status.get("observedGeneration").and_then(serde_json::Value::as_i64),
             metadata: ObjectMeta {
                 name: metadata.name,
                 namespace: metadata.namespace,
@@ -151,7 +182,7 @@ impl<'de, K: Kind> Deserialize<'de> for Record<K> {
                 .map(Box::new)
                 .map_err(|error| error.to_string().into_boxed_str()),
             status: status.to_string().into_boxed_str(),
-        })
+        })))
     }
 }
 
@@ -180,6 +211,6 @@ impl<K: Kind> Resource for Record<K> {
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+        &mut Arc::make_mut(&mut self.0).metadata
     }
 }

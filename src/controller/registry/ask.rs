@@ -141,6 +141,12 @@ impl Registry {
         self.with(|state| state.snapshots.keys().cloned().collect())
     }
 
+    /// Another number whenever [`Registry::in_use`] may tell something else.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.with(|state| state.changes)
+    }
+
     /// The services in use, with the ids recorded in each, but for those that we asked ITCare to delete.
     #[must_use]
     pub fn in_use(&self) -> BTreeMap<ServiceId, BTreeSet<InstanceId>> {

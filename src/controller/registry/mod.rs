@@ -129,6 +129,7 @@ impl Registry {
                 known.version = version;
                 known.recorded = known.recorded.or(ledger.and_then(|ledger| ledger.instance));
                 known.intent = ledger.is_some_and(|ledger| ledger.intent.is_some());
+                state.changes += 1;
                 return Affected::default();
             }
             if source == Source::Answer {

@@ -16,6 +16,8 @@ pub struct State {
     pub by_id: HashMap<InstanceId, BTreeSet<ObjectKey>>,
     pub snapshots: HashMap<ObjectKey, Snapshot>,
     pub by_instance: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// Counts what may change the services in use, or the ids in them.
+    pub changes: u64,
 }
 
 /// What an instance object claims.
@@ -58,6 +60,7 @@ pub fn rank<'a>(
 
 impl State {
     pub fn add_instance(&mut self, key: &ObjectKey, entry: Instance) -> Affected {
+        self.changes += 1;
         let mut affected = self.remove_instance(key);
         self.by_name.entry((entry.service, entry.name.folded())).or_default().insert(key.clone());
         if let Some(id) = entry.recorded {
@@ -74,6 +77,7 @@ impl State {
     pub fn remove_instance(&mut self, key: &ObjectKey) -> Affected {
         let affected = self.affected_by(key);
         let Some(entry) = self.instances.remove(key) else { return affected };
+        self.changes += 1;
         let slot = (entry.service, entry.name.folded());
         if let Some(keys) = self.by_name.get_mut(&slot) {
             keys.remove(key);

@@ -62,8 +62,6 @@ pub struct Parts<K: Kind> {
     pub spec: Result<Box<K::Spec>, Box<str>>,
     /// The status as JSON text.
     status: Box<str>,
-    /// The generation that the status is about.
-    observed: Option<i64>,
 }
 
 impl<K: Kind> std::ops::Deref for Record<K> {
@@ -96,13 +94,7 @@ impl<K: Kind> Record<K> {
             ..ObjectMeta::default()
         };
         let spec = Err("only its name is known".into());
-        Self(Arc::new(Parts { metadata, spec, status: "null".into(), observed: None }))
-    }
-
-    /// Whether the user changed it, and no status says that this was seen.
-    #[must_use]
-    pub fn is_news(&self) -> bool {
-        self.observed != self.metadata.generation
+        Self(Arc::new(Parts { metadata, spec, status: "null".into() }))
     }
 
     /// Whether this is the other one unchanged.
@@ -165,7 +157,6 @@ impl<'de, K: Kind> Deserialize<'de> for Record<K> {
             all
         });
         Ok(Self(Arc::new(Parts {
-            observed: status.get("observedGeneration").and_then(serde_json::Value::as_i64),
             metadata: ObjectMeta {
                 name: metadata.name,
                 namespace: metadata.namespace,

@@ -2,8 +2,8 @@
 //! behind a socket.
 //!
 //! `cargo bench --bench operator` measures all but the long ones; `-- p3 fleet` only these; `--quick` with fewer
-//! objects and rounds; `--soak` adds the two hours. The table is printed, and left in `target/bench` with its CSV
-//! and the charts. It judges nothing: a target that is missed is shown as missed. Counts are tests (`tests/cost`).
+//! objects and rounds. The table is printed, and left in `target/bench` with its CSV. It judges nothing: a target that
+//! is missed is shown as missed. Not here yet: the soak, and charts of the calls over time.
 
 #[path = "../operator/bench.rs"]
 #[expect(dead_code, reason = "shared with the operator suite, which uses the rest")]
@@ -62,6 +62,7 @@ fn main() {
 
 /// Runs this program again with its temporary files in memory, where that is possible and nobody chose a place.
 fn in_memory(arguments: &[String]) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "where temporary files go is not the product's business")]
     if std::env::var_os("TMPDIR").is_some() || !Path::new(MEMORY).is_dir() {
         return false;
     }
@@ -94,6 +95,7 @@ async fn measure(arguments: &[String]) {
             continue;
         }
         println!("{scenario} ({})", covers.join(", "));
+        #[expect(clippy::disallowed_methods, reason = "it says how long a scenario took in real time")]
         let begun = Instant::now();
         match *scenario {
             "size" => size::run(&mut report),

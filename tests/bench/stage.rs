@@ -103,7 +103,12 @@ impl Stage {
         let mut ready = 0;
         let mut parameters = ListParams::default().limit(500);
         loop {
-            let list = self.api.list(&parameters).await.expect("the API server lists");
+            // Its cache may lag behind its store on a busy machine, and says so.
+            let Ok(list) = self.api.list(&parameters).await else {
+                sleep(Duration::from_secs(1)).await;
+                (ready, parameters) = (0, ListParams::default().limit(500));
+                continue;
+            };
             for object in list.items {
                 let status = &object.data["status"];
                 let conditions = status["conditions"].as_array().into_iter().flatten();

@@ -303,3 +303,35 @@ fn the_checker_reads_words_and_not_parts_of_words() {
     assert!(depends_on_the_product("product = { package = \"itcare-operator\", version = \"1\" }"));
     assert!(!depends_on_the_product("itcare-sim = { path = \"../sim\" } # not itcare-operator"));
 }
+
+/// `tests/PROMISES.md` says which tests prove which promise; a name in it that no test has proves nothing.
+#[test]
+fn the_tests_that_prove_the_promises_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let text = std::fs::read_to_string(root.join("PROMISES.md")).expect("it is there");
+    let mut named = 0;
+    for name in text.split('`').skip(1).step_by(2) {
+        let Some((suite, path)) = name.split_once(' ') else { continue };
+        let test = path.rsplit("::").next().unwrap_or(path);
+        let is_test = test.contains('_') && test.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_test || !root.join(suite).is_dir() {
+            continue;
+        }
+        named += 1;
+        let function = format!("fn {test}(");
+        assert!(holds(&root.join(suite), &function), "tests/PROMISES.md names {name}, which is not there");
+    }
+    assert!(named > 100, "only {named} tests are named");
+}
+
+/// Whether a source under this folder has the text.
+fn holds(folder: &Path, text: &str) -> bool {
+    std::fs::read_dir(folder).expect("a folder can be read").flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return holds(&path, text);
+        }
+        path.extension().is_some_and(|kind| kind == "rs")
+            && std::fs::read_to_string(&path).is_ok_and(|source| source.contains(text))
+    })
+}

@@ -36,7 +36,7 @@ pub struct Tried {
     pub outcome: Outcome,
     /// The ledger as it is now.
     pub ledger: Option<Ledger>,
-    /// Held by a deletion until its object tells of it; see [`delete`].
+    /// Held by a deletion until its object tells of it; see `delete`.
     pub untold: Option<OwnedSemaphorePermit>,
 }
 

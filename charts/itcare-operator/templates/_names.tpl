@@ -36,9 +36,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   "app.kubernetes.io/managed-by" .Release.Service }}
 {{- $selector := include "itcare-operator.selector" . | fromYaml }}
 {{- $labels := dict }}
-{{- range $label, $value := merge dict $selector .Values.commonLabels $own }}
+{{- /* `merge` takes an empty value for none; here it removes the label. */}}
+{{- range $some := list $own .Values.commonLabels $selector }}
+{{- range $label, $value := $some }}
 {{- if $value }}
 {{- $_ := set $labels $label $value }}
+{{- else }}
+{{- $_ := unset $labels $label }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- toYaml $labels }}

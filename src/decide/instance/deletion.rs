@@ -160,7 +160,8 @@ fn follow_delete(
     let Observed::Present { value: running, at: running_at } = view.cloud.running.since(mark) else {
         return ask(pass, Need::Running { since: mark }, "looking at running actions");
     };
-    let message = format!("deleting {}: action {action} runs", checked.name);
+    // The words of when it was sent: others would be a write for nothing.
+    let message = format!("{} of {}: action {action} runs", OperationKind::Delete, checked.name);
     let wake = Wake::After(view.site.action_interval);
     let runs = running.iter().any(|other| other.id == action);
     let Some(over_at) = pass.memory.is_over(action, runs, running_at) else {

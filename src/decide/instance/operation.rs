@@ -160,7 +160,10 @@ fn follow_action<'a>(
     };
     let wait = |pass: Pass<'a>| {
         let message = format!("{} of {}: action {action} runs", operation.kind, checked.name);
-        Followed::Wait(pass.working(reason(operation.kind), message, Wake::After(view.site.action_interval)))
+        // As it was told when it was sent: a word that changes on the way is a write for nothing.
+        let serves_deletion = view.object.deleting && operation.kind == OperationKind::Stop;
+        let reason = if serves_deletion { Reason::Deleting } else { reason(operation.kind) };
+        Followed::Wait(pass.working(reason, message, Wake::After(view.site.action_interval)))
     };
     let runs = running.iter().any(|other| other.id == action);
     let Some(over_at) = pass.memory.is_over(action, runs, running_at) else { return wait(pass) };

@@ -1,0 +1,81 @@
+//! Worlds with many objects, and how their calls are counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use itcare_sim::{Config, Entry, Operation};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::support::World;
+
+/// A world whose actions take so long.
+pub fn world(action: Duration) -> World {
+    World::with(Config::auto(action))
+}
+
+/// An instance object in a namespace.
+pub fn manifest(namespace: &str, name: &str, more: Value) -> Value {
+    let mut manifest = crate::support::manifest::with(name, more);
+    manifest["metadata"]["namespace"] = json!(namespace);
+    manifest["spec"]["name"] = json!(format!("P{}{}", namespace.to_uppercase(), name.to_uppercase()));
+    manifest
+}
+
+/// Applies so many objects at once.
+pub fn apply(world: &World, count: usize) {
+    for number in 0..count {
+        world.apply(manifest("shop", &format!("vm{number:05}"), json!({})));
+    }
+}
+
+/// How many objects are `Ready` at their newest generation.
+pub fn ready(world: &World) -> usize {
+    let all = world.api.list("itcareinstances");
+    all.iter().filter(|object| is_ready(object)).count()
+}
+
+/// Whether the newest generation is carried out.
+pub fn is_ready(object: &Value) -> bool {
+    let status = &object["status"];
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    status["observedGeneration"] == object["metadata"]["generation"]
+        && conditions.filter(|one| one["type"] == "Ready").any(|one| one["status"] == "True")
+}
+
+/// Waits until so many are, and says how long that took.
+pub async fn until_ready(world: &World, count: usize) -> Duration {
+    let begun = tokio::time::Instant::now();
+    loop {
+        let now = ready(world);
+        if now >= count {
+            return begun.elapsed();
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(4 * 3600),
+            "{now} of {count} are Ready\n{}",
+            world.tail()
+        );
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Everything but tokens, by what was asked for.
+pub fn calls(journal: &[Entry]) -> BTreeMap<Operation, usize> {
+    let mut all = BTreeMap::new();
+    for entry in journal.iter().filter(|entry| entry.operation != Operation::Token) {
+        *all.entry(entry.operation).or_default() += 1;
+    }
+    all
+}
+
+/// All of them, but for the details, which come due by themselves.
+pub fn without_details(calls: &BTreeMap<Operation, usize>) -> usize {
+    calls.iter().filter(|(operation, _)| **operation != Operation::Detail).map(|(_, count)| count).sum()
+}
+
+/// Writes to the API server; the Lease and Events are left out.
+pub fn writes(world: &World) -> usize {
+    let ours = |resource: &str| ["itcareinstances", "itcaresnapshots"].contains(&resource);
+    world.api.writes().iter().filter(|write| ours(&write.resource)).count()
+}

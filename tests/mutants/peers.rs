@@ -225,7 +225,7 @@ pub const MUTANTS: &[Mutant] = &[
             from: "            Some(latest) if latest.version() > cached.version() => Arc::clone(latest),",
             to: "            Some(latest) if latest.version() > cached.version() && !{on} => Arc::clone(latest),",
         }],
-        killer: test("status", "phases::deleting_is_terminating_and_says_what_it_waits_for", &[r#"left: [(Terminating, "Deleting"), (Terminating, "Stopping"), (Terminating, "Deleting")]"#]),
+        killer: test("reconcile", "running::an_operator_profile_says_which_right_is_missing", &["tries in an hour"]),
     },
     Mutant {
         name: "b18-half-a-change-is-never-finished",

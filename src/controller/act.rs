@@ -214,9 +214,7 @@ async fn patch_metadata<K: Subject>(
     record: &Record<K>,
     patch: &serde_json::Value,
 ) -> Result<Option<Record<K>>, kube::Error> {
-    let Some(key) =
-        super::registry::key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref())
-    else {
+    let Some(key) = record.key() else {
         return Ok(None);
     };
     let api: Api<Record<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
@@ -312,8 +310,7 @@ async fn clear_intent<K: Subject>(
                 return Some(cleared);
             }
             Ok(None) => {
-                let key =
-                    super::registry::key_of(on.metadata.namespace.as_deref(), on.metadata.name.as_deref())?;
+                let key = on.key()?;
                 let live = gather::get::<K>(context, &key).await.ok()??;
                 if live.metadata.uid != on.metadata.uid
                     || live.annotation(LEDGER_ANNOTATION) != Some(&ledger.to_text())

@@ -7,7 +7,6 @@ use kube::Api;
 
 use super::Context;
 use super::memory::KnownDetail;
-use super::registry::key_of;
 use super::subject::{Gathered, Machine, Subject};
 use crate::api::{ActionFilter, InstanceFilter, Priority};
 use crate::crd::{LEDGER_ANNOTATION, RECONCILE_ANNOTATION, Record};
@@ -22,7 +21,7 @@ pub fn start<K: Subject>(
     context: &Context,
     record: Arc<Record<K>>,
 ) -> Option<(Gathered<K>, Option<Machine>)> {
-    let key = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref())?;
+    let key = record.key()?;
     let uid = record.metadata.uid.clone().unwrap_or_default();
     let spec = record.spec.as_ref().ok()?.as_ref().clone();
     let status = record.status();
@@ -268,7 +267,7 @@ async fn look(context: &Context, name: &HostName, service: Option<ServiceId>) ->
 
 /// Whether the object is still the one that the decision saw.
 pub async fn unchanged<K: Subject>(context: &Context, record: &Record<K>) -> Result<bool, Failure> {
-    let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
+    let Some(key) = record.key() else {
         return Ok(false);
     };
     match get::<K>(context, &key).await {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use kube::runtime::controller::Action;
 
 use super::act::{self, Acted, Tried};
-use super::registry::key_of;
 use super::subject::{Gathered, Machine, Subject};
 use super::{Context, gather, record};
 use crate::crd::{Reason, Record};
@@ -42,7 +41,7 @@ pub async fn reconcile<K: Subject>(
     cached: Arc<Record<K>>,
     context: Arc<Context>,
 ) -> Result<Action, PassError> {
-    let Some(key) = key_of(cached.metadata.namespace.as_deref(), cached.metadata.name.as_deref()) else {
+    let Some(key) = cached.key() else {
         return Ok(Action::await_change());
     };
     if !context.may_act() {
@@ -117,7 +116,7 @@ pub(super) fn basis<K: Subject>(record: &Record<K>, status: &str) -> u64 {
 
 /// When to try again after the API server failed.
 pub fn retry<K: Subject>(record: Arc<Record<K>>, error: &PassError, context: Arc<Context>) -> Action {
-    let key = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref());
+    let key = record.key();
     let uid = record.metadata.uid.clone().unwrap_or_default();
     let failures = key.map_or(1, |key| K::objects(&context).failed(&key, &uid));
     tracing::warn!(reason = error.reason(), error = %error, source = ?std::error::Error::source(error).map(ToString::to_string), failures, "pass failed");

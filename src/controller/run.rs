@@ -10,7 +10,7 @@ use kube::runtime::{Controller, WatchStreamExt, watcher};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::registry::{Affected, key_of};
+use super::registry::Affected;
 use super::subject::Subject;
 use super::wake::Wakes;
 use super::watch::{Follower, watch};
@@ -96,7 +96,6 @@ async fn census(context: &Context, health: &Health) {
         }
         context.census.age(context.now().wall);
         health.beat("controllers", BEAT * 3);
-        // At rest nothing is counted: ten thousand objects, every second, for nothing.
         if tokio::time::timeout(BEAT, context.waker.touched()).await.is_ok() {
             tokio::time::sleep(CROWD).await;
         }
@@ -248,7 +247,7 @@ async fn drive<K: Subject>(
 fn changed_for_us<K: Subject>() -> impl Fn(&Record<K>) -> bool + Send + 'static {
     let seen: Mutex<HashMap<ObjectKey, u64>> = Mutex::default();
     move |record| {
-        let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
+        let Some(key) = record.key() else {
             return false;
         };
         let digest = pass::basis(record, record.status_text());

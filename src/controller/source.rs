@@ -29,3 +29,28 @@ impl Version {
         self.0.zip(other.0).is_some_and(|(this, other)| this < other)
     }
 }
+
+/// What is kept of an object.
+pub trait Entry: PartialEq {
+    /// Of which object of that name.
+    fn uid(&self) -> &str;
+    /// How new it is.
+    fn version(&self) -> Version;
+    /// The same was said of it again, later.
+    fn confirm(&mut self, version: Version);
+}
+
+/// Whether what is said of an object is news: nothing older than what is known, nothing that is known already, and no
+/// answer about an object that the watch does not know.
+#[must_use]
+pub fn is_news<E: Entry>(known: Option<&mut E>, said: &E, source: Source) -> bool {
+    let Some(known) = known.filter(|known| known.uid() == said.uid()) else { return source == Source::Watch };
+    if said.version().is_older_than(known.version()) {
+        return false;
+    }
+    let same = *known == *said;
+    if same {
+        known.confirm(said.version());
+    }
+    !same
+}

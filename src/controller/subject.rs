@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Context;
 use super::memory::Objects;
-use super::registry::{Affected, key_of};
+use super::registry::Affected;
 use super::source::Source;
 use crate::crd::{ITCareInstance, ITCareSnapshot, InstanceStatus, Kind, Record, SnapshotStatus};
 use crate::decide::instance::{self, ObjectFacts, View};
@@ -125,7 +125,7 @@ pub struct InstanceMore {
 /// Into the index of claims, and from there to the inventory: what it records is missed when it vanishes.
 fn index(context: &Context, record: &Record<ITCareInstance>, source: Source) -> Affected {
     let affected = context.registry.apply_instance(record, source);
-    let key = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref());
+    let key = record.key();
     if let Some((service, id)) = key.and_then(|key| context.registry.recorded(&key)) {
         context.inventory.records(service, id);
     }
@@ -216,7 +216,7 @@ impl Subject for ITCareInstance {
 
     fn wrote(context: &Context, record: Arc<Record<Self>>) {
         let affected = index(context, &record, Source::Answer);
-        if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
+        if let Some(key) = record.key() {
             context.instances.wrote(&key, record);
         }
         context.wake(affected);
@@ -300,18 +300,14 @@ impl Subject for ITCareSnapshot {
         _: &Cloud,
     ) -> SnapshotMore {
         let instance = ObjectKey::new(key.namespace.clone(), spec.instance_ref.name.clone());
-        let standing = context.registry.instance_standing(&instance).map(|standing| InstanceFacts {
-            id: standing.id,
-            name: standing.name,
-            service: standing.service,
-            refuses: standing.refuses.or_else(|| {
-                let allowed = context.allows(&key.namespace, standing.service);
-                (!allowed)
-                    .then(|| format!("namespace {} may not use service {}", key.namespace, standing.service))
-            }),
-            intent: standing.intent,
-            operating: standing.operating,
-        });
+        let mut standing = context.registry.instance_standing(&instance);
+        if let Some(facts) = &mut standing
+            && facts.refuses.is_none()
+            && !context.allows(&key.namespace, facts.service)
+        {
+            facts.refuses =
+                Some(format!("namespace {} may not use service {}", key.namespace, facts.service));
+        }
         SnapshotMore {
             instance: standing,
             service_allowed: machine.is_none_or(|machine| context.allows(&key.namespace, machine.service)),
@@ -372,7 +368,7 @@ impl Subject for ITCareSnapshot {
 
     fn wrote(context: &Context, record: Arc<Record<Self>>) {
         let affected = context.registry.apply_snapshot(&record, Source::Answer);
-        if let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) {
+        if let Some(key) = record.key() {
             context.snapshots.wrote(&key, record);
         }
         context.wake(affected);

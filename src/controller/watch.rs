@@ -10,7 +10,6 @@ use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::Notify;
 
 use super::Context;
-use super::registry::key_of;
 use super::subject::Subject;
 use crate::crd::{Kind, Record};
 use crate::model::ObjectKey;
@@ -32,10 +31,6 @@ pub fn watch<K: Kind>(client: &kube::Client, namespaces: &[String]) -> Events<K>
             join(streams.collect())
         }
     }
-}
-
-fn key<K: Kind>(record: &Record<K>) -> Option<ObjectKey> {
-    key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref())
 }
 
 /// Tells the index of claims, and whom a change concerns, before anything is decided upon it.
@@ -60,12 +55,12 @@ impl<K: Subject> Follower<K> {
         match event {
             Ok(watcher::Event::Init) => self.listing.clear(),
             Ok(watcher::Event::InitApply(record)) => {
-                self.listing.extend(key(record));
+                self.listing.extend(record.key());
                 self.apply(record);
             }
             Ok(watcher::Event::Apply(record)) => self.apply(record),
             Ok(watcher::Event::Delete(record)) => {
-                if let Some(key) = key(record) {
+                if let Some(key) = record.key() {
                     self.context.census.gone::<K>(&key);
                     self.context.wake(K::forget(&self.context, &key));
                 }
@@ -88,7 +83,7 @@ impl<K: Subject> Follower<K> {
     }
 
     fn apply(&self, record: &Record<K>) {
-        if let Some(key) = key(record) {
+        if let Some(key) = record.key() {
             self.context.census.saw(key, record);
         }
         self.context.wake(K::apply(&self.context, record));
@@ -129,13 +124,13 @@ impl<K: Kind> Join<K> {
                 if std::mem::replace(&mut self.begun, true) { Vec::new() } else { vec![Init] }
             }
             InitApply(record) | Apply(record) => {
-                part.listing.extend(key(&record));
-                part.known.extend(key(&record));
+                part.listing.extend(record.key());
+                part.known.extend(record.key());
                 // Until all are listed, the store takes over only what comes as part of a list.
                 vec![if whole { Apply(record) } else { InitApply(record) }]
             }
             Delete(record) => {
-                if let Some(key) = key(&record) {
+                if let Some(key) = record.key() {
                     part.known.remove(&key);
                 }
                 self.delete(whole, vec![Delete(record)])

@@ -15,6 +15,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::{FINALIZER, LEDGER_ANNOTATION, RECONCILE_ANNOTATION};
+use crate::model::ObjectKey;
 
 /// One of our two kinds.
 pub trait Kind:
@@ -95,6 +96,12 @@ impl<K: Kind> Record<K> {
         };
         let spec = Err("only its name is known".into());
         Self(Arc::new(Parts { metadata, spec, status: "null".into() }))
+    }
+
+    /// Where it is; none for an object that the API server did not name.
+    #[must_use]
+    pub fn key(&self) -> Option<ObjectKey> {
+        Some(ObjectKey::new(self.metadata.namespace.as_deref()?, self.metadata.name.as_deref()?))
     }
 
     /// Whether this is the other one unchanged.

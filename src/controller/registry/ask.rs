@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Registry;
 use super::state::{Instance, rank};
-use super::{InstanceStanding, Registry};
 use crate::decide::instance::{Claim, SnapshotFacts};
+use crate::decide::snapshot::InstanceFacts;
 use crate::model::{HostName, InstanceId, ObjectKey, ServiceId};
 
 impl Registry {
@@ -102,7 +103,7 @@ impl Registry {
 
     /// What a snapshot must know of its instance; `None` when there is no such object.
     #[must_use]
-    pub fn instance_standing(&self, key: &ObjectKey) -> Option<InstanceStanding> {
+    pub fn instance_standing(&self, key: &ObjectKey) -> Option<InstanceFacts> {
         let claim = self.claim(key);
         self.with(|state| {
             let entry = state.instances.get(key)?;
@@ -118,7 +119,7 @@ impl Registry {
                     Claim::LostTo(other) => Some(format!("{other} manages its VM")),
                 }
             };
-            Some(InstanceStanding {
+            Some(InstanceFacts {
                 id: entry.recorded,
                 name: entry.name.clone(),
                 service: entry.service,

@@ -6,10 +6,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::state::{Instance, Snapshot, State};
-use super::source::{Source, Version};
+use super::source::{Source, Version, is_news};
 use crate::crd::instance::ManagementPolicy;
 use crate::crd::{ITCareInstance, ITCareSnapshot, LEDGER_ANNOTATION, Record};
-use crate::model::{ClusterId, HostName, InstanceId, Ledger, ObjectKey, OperationKind, ServiceId};
+use crate::model::{ClusterId, HostName, Ledger, ObjectKey, OperationKind, ServiceId};
 
 mod ask;
 mod state;
@@ -25,23 +25,6 @@ pub struct Affected {
     pub instances: Vec<ObjectKey>,
     /// Snapshot objects.
     pub snapshots: Vec<ObjectKey>,
-}
-
-/// What a snapshot must know of its instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InstanceStanding {
-    /// Its VM.
-    pub id: Option<InstanceId>,
-    /// Its host name.
-    pub name: HostName,
-    /// Its service.
-    pub service: ServiceId,
-    /// Why it takes no snapshots.
-    pub refuses: Option<String>,
-    /// Whether a call of its own that must not run twice may be in flight.
-    pub intent: bool,
-    /// Whether it follows an operation.
-    pub operating: bool,
 }
 
 impl Registry {
@@ -68,7 +51,7 @@ impl Registry {
     /// An instance object came or changed.
     #[must_use]
     pub fn apply_instance(&self, record: &Record<ITCareInstance>, source: Source) -> Affected {
-        let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
+        let Some(key) = record.key() else {
             return Affected::default();
         };
         let status = record.status();
@@ -97,15 +80,7 @@ impl Registry {
                 || deletes(status.last_operation.as_ref().map(|last| last.kind)),
         };
         self.with(|state| {
-            if let Some(known) = state.instances.get_mut(&key).filter(|known| known.uid == entry.uid) {
-                if entry.version.is_older_than(known.version) {
-                    return Affected::default();
-                }
-                if *known == entry {
-                    known.version = entry.version;
-                    return Affected::default();
-                }
-            } else if source == Source::Answer {
+            if !is_news(state.instances.get_mut(&key), &entry, source) {
                 return Affected::default();
             }
             state.add_instance(&key, entry)
@@ -164,7 +139,7 @@ impl Registry {
     /// A snapshot object came or changed.
     #[must_use]
     pub fn apply_snapshot(&self, record: &Record<ITCareSnapshot>, source: Source) -> Affected {
-        let Some(key) = key_of(record.metadata.namespace.as_deref(), record.metadata.name.as_deref()) else {
+        let Some(key) = record.key() else {
             return Affected::default();
         };
         // What an undecodable snapshot held before still counts.
@@ -180,15 +155,7 @@ impl Registry {
             intent: ledger.as_ref().is_some_and(|ledger| ledger.intent.is_some()),
         };
         self.with(|state| {
-            if let Some(known) = state.snapshots.get_mut(&key).filter(|known| known.uid == entry.uid) {
-                if entry.version.is_older_than(known.version) {
-                    return Affected::default();
-                }
-                if *known == entry {
-                    known.version = entry.version;
-                    return Affected::default();
-                }
-            } else if source == Source::Answer {
+            if !is_news(state.snapshots.get_mut(&key), &entry, source) {
                 return Affected::default();
             }
             state.remove_snapshot(&key);
@@ -211,9 +178,4 @@ impl Registry {
             Affected { instances: vec![entry.instance], snapshots }
         })
     }
-}
-
-/// From the optional parts of metadata.
-pub(super) fn key_of(namespace: Option<&str>, name: Option<&str>) -> Option<ObjectKey> {
-    Some(ObjectKey::new(namespace?, name?))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use super::super::source::Version;
+use super::super::source::{Entry, Version};
 use super::Affected;
 use crate::model::{HostName, InstanceId, ObjectKey, ServiceId, SnapshotId};
 
@@ -48,6 +48,34 @@ pub struct Snapshot {
     pub vm: Option<InstanceId>,
     pub owned: Option<SnapshotId>,
     pub intent: bool,
+}
+
+impl Entry for Instance {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn confirm(&mut self, version: Version) {
+        self.version = version;
+    }
+}
+
+impl Entry for Snapshot {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn confirm(&mut self, version: Version) {
+        self.version = version;
+    }
 }
 
 /// Smaller wins: a recorded id, then a standing intent, then age.

@@ -1,9 +1,19 @@
 //! From a verdict to conditions: one write sets all of them together.
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 
 use crate::crd::{Condition, ConditionType, Reason, condition, status::bounded};
 use crate::model::time::whole_seconds;
+use crate::model::{ActionId, OperationKind};
+
+/// What is said while an action of ours runs, from the reply that names it to its end: other words on the way would
+/// be a write for nothing.
+#[must_use]
+pub fn action_runs(kind: OperationKind, what: &impl Display, action: ActionId) -> String {
+    format!("{kind} of {what}: action {action} runs")
+}
 
 /// How the object stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

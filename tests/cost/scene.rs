@@ -7,7 +7,7 @@ use itcare_sim::{Config, Entry, Operation};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::support::World;
+use crate::support::{Seen, World};
 
 /// A world whose actions take so long.
 pub fn world(action: Duration) -> World {
@@ -31,16 +31,7 @@ pub fn apply(world: &World, count: usize) {
 
 /// How many objects are `Ready` at their newest generation.
 pub fn ready(world: &World) -> usize {
-    let all = world.api.list("itcareinstances");
-    all.iter().filter(|object| is_ready(object)).count()
-}
-
-/// Whether the newest generation is carried out.
-pub fn is_ready(object: &Value) -> bool {
-    let status = &object["status"];
-    let conditions = status["conditions"].as_array().into_iter().flatten();
-    status["observedGeneration"] == object["metadata"]["generation"]
-        && conditions.filter(|one| one["type"] == "Ready").any(|one| one["status"] == "True")
+    world.api.list("itcareinstances").into_iter().filter(|object| Seen(object.clone()).is_ready()).count()
 }
 
 /// Waits until so many are, and says how long that took.

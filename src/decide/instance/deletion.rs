@@ -11,6 +11,7 @@ use super::validate::Checked;
 use super::{Claim, observe as ask, resume};
 use crate::crd::instance::{DeletionPolicy, ManagementPolicy};
 use crate::crd::{InstanceStatus, Reason};
+use crate::decide::conditions;
 use crate::decide::decision::{CallAction, Decision, Need, Step, Wake};
 use crate::decide::retry::{self, Hold};
 use crate::model::{
@@ -160,8 +161,7 @@ fn follow_delete(
     let Observed::Present { value: running, at: running_at } = view.cloud.running.since(mark) else {
         return ask(pass, Need::Running { since: mark }, "looking at running actions");
     };
-    // The words of when it was sent: others would be a write for nothing.
-    let message = format!("{} of {}: action {action} runs", OperationKind::Delete, checked.name);
+    let message = conditions::action_runs(OperationKind::Delete, &checked.name, action);
     let wake = Wake::After(view.site.action_interval);
     let runs = running.iter().any(|other| other.id == action);
     let Some(over_at) = pass.memory.is_over(action, runs, running_at) else {

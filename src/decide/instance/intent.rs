@@ -12,7 +12,7 @@ use crate::crd::instance::ManagementPolicy;
 use crate::crd::status::LastOperation;
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Wake};
-use crate::decide::{evidence, retry};
+use crate::decide::{conditions, evidence, retry};
 use crate::model::{
     ActionId, ActionStatus, InstanceId, InstanceState, Intent, Ledger, Listed, Observed, OperationKind,
     OperationResult, Origin, time,
@@ -161,7 +161,7 @@ pub(super) fn gone_wrong(
 }
 
 pub(super) fn creating(pass: Pass<'_>, checked: &Checked, id: ActionId) -> Decision<InstanceStatus> {
-    let message = format!("creating {}: action {id} runs", checked.name);
+    let message = conditions::action_runs(OperationKind::Create, &checked.name, id);
     let wake = Wake::After(pass.view.site.action_interval);
     pass.working(Reason::Creating, message, wake)
 }
@@ -388,7 +388,8 @@ fn follow_reset(
             ActionStatus::InProgress | ActionStatus::Other(_) => {
                 pass.memory.running_seen = Some(view.now.mono);
                 let wake = Wake::After(view.site.action_interval);
-                pass.working(Reason::Resetting, format!("resetting {}: action {id} runs", checked.name), wake)
+                let message = conditions::action_runs(OperationKind::Reset, &checked.name, id);
+                pass.working(Reason::Resetting, message, wake)
             }
             ActionStatus::Success => {
                 end_one_shot(pass, checked, intent, OperationResult::Succeeded, Some(id), None)

@@ -11,7 +11,7 @@ use crate::crd::instance::ResizePolicy;
 use crate::crd::status::{LastOperation, Operation};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Note, Wake};
-use crate::decide::{request, retry};
+use crate::decide::{conditions, request, retry};
 use crate::model::{
     ActionId, ActionStatus, Detail, Group, Held, HeldWhy, InstanceId, InstanceState, Observed, OperationKind,
     PowerState,
@@ -159,8 +159,8 @@ fn follow_action<'a>(
         return Followed::Wait(ask(pass, Need::Running { since: mark }, "looking at running actions"));
     };
     let wait = |pass: Pass<'a>| {
-        let message = format!("{} of {}: action {action} runs", operation.kind, checked.name);
-        // As it was told when it was sent: a word that changes on the way is a write for nothing.
+        let message = conditions::action_runs(operation.kind, &checked.name, action);
+        // As it was told when it was sent, like the message.
         let serves_deletion = view.object.deleting && operation.kind == OperationKind::Stop;
         let reason = if serves_deletion { Reason::Deleting } else { reason(operation.kind) };
         Followed::Wait(pass.working(reason, message, Wake::After(view.site.action_interval)))

@@ -7,6 +7,7 @@ use super::pass::Pass;
 use super::validate;
 use crate::crd::status::{LastOperation, Operation, bounded};
 use crate::crd::{InstanceStatus, Reason};
+use crate::decide::conditions;
 use crate::decide::decision::{Decision, Outcome, Step, Wake};
 use crate::model::{
     Failure, FailureClass, HeldWhy, Intent, Ledger, Moment, OperationKind, OperationResult, time,
@@ -57,7 +58,7 @@ pub fn after(
             });
             let reason = if view.object.deleting { Reason::Deleting } else { operation::reason(kind) };
             let wake = Wake::After(view.site.action_interval);
-            pass.working(reason, format!("{doing}: action {} runs", action.id), wake)
+            pass.working(reason, conditions::action_runs(kind, &checked.name, action.id), wake)
         }
         Outcome::NotExecuted(failure) => pass.blocked(failure, &doing),
         Outcome::Refused(failure) => refused(pass, kind, intent.as_ref(), failure, &checked, now),

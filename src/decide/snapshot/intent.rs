@@ -7,7 +7,7 @@ use super::proceed;
 use crate::crd::instance::DeletionPolicy;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Decision, Need, Note, Wake};
-use crate::decide::{Site, evidence};
+use crate::decide::{Site, conditions, evidence};
 use crate::model::{
     Action, ActionId, ActionStatus, InstanceId, Intent, Observed, OperationKind, OperationResult, Slot, time,
 };
@@ -50,7 +50,7 @@ fn working_reason(kind: OperationKind) -> Reason {
 fn follow(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId) -> Decision<SnapshotStatus> {
     let view = pass.view;
     let running = |pass: Pass<'_>| {
-        let message = format!("{} of VM {vm}: action {action} runs", intent.kind);
+        let message = conditions::action_runs(intent.kind, &format_args!("VM {vm}"), action);
         let wake = Wake::After(pass.view.site.action_interval);
         let mut pass = pass;
         pass.keep_available();

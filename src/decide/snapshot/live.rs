@@ -6,8 +6,8 @@ use super::pass::Pass;
 use crate::crd::snapshot::RecoverRequest;
 use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Decision, Guarded, GuardedCall, Need, Note, Step, Wake};
-use crate::decide::request;
 use crate::decide::retry::{self, Hold};
+use crate::decide::{conditions, request};
 use crate::model::{
     ActionId, ActionStatus, InstanceId, Observed, OneShot, OperationKind, OperationResult, Slot, SnapshotId,
     time,
@@ -64,11 +64,8 @@ pub(super) fn follow_removal(mut pass: Pass<'_>) -> Followed<'_> {
     };
     let still = |pass: Pass<'_>| {
         let wake = Wake::After(pass.view.site.action_interval);
-        Box::new(pass.working(
-            Reason::RemovingSnapshot,
-            format!("removing the snapshot: action {action} runs"),
-            wake,
-        ))
+        let message = conditions::action_runs(OperationKind::RemoveSnapshot, &pass.vm_words(), action);
+        Box::new(pass.working(Reason::RemovingSnapshot, message, wake))
     };
     if running.iter().any(|other| other.id == action) {
         return Followed::Wait(still(pass));

@@ -5,6 +5,7 @@ use super::view::SnapshotView;
 use crate::crd::snapshot::SlotPolicy;
 use crate::crd::status::bounded;
 use crate::crd::{Reason, SnapshotStatus};
+use crate::decide::conditions;
 use crate::decide::decision::{Decision, Outcome, Step, Wake};
 use crate::model::failure::says_http;
 use crate::model::{Failure, FailureClass, InstanceId, Ledger, Moment, OperationKind, OperationResult};
@@ -36,15 +37,15 @@ pub fn after(
         pass.memory.attempt_seen = Some((attempt.clone(), now.mono));
     }
     pass.keep_available();
-    let vm = pass.vm().map_or_else(|| "?".to_owned(), |id| id.to_string());
-    let doing = format!("{kind} of VM {vm}");
+    let vm = pass.vm_words();
+    let doing = format!("{kind} of {vm}");
     match outcome {
         Outcome::Accepted(action) => {
             pass.memory.running_seen = Some(now.mono);
             pass.status.operation =
                 Some(pass.operation(kind, attempt, Some(action.id), action.process.as_deref()));
             let wake = Wake::After(view.site.action_interval);
-            pass.working(reason(kind), format!("{doing}: action {} runs", action.id), wake)
+            pass.working(reason(kind), conditions::action_runs(kind, &vm, action.id), wake)
         }
         Outcome::NotExecuted(failure) => pass.blocked(failure, &doing),
         Outcome::Ambiguous(failure) => {

@@ -116,6 +116,11 @@ impl<'a> Pass<'a> {
         recorded.or_else(|| self.view.instance.as_ref().and_then(|instance| instance.id))
     }
 
+    /// That VM, in words.
+    pub fn vm_words(&self) -> String {
+        self.vm().map_or_else(|| "VM ?".to_owned(), |id| format!("VM {id}"))
+    }
+
     pub fn look_requested(&self) -> bool {
         self.look_due().is_some()
     }

@@ -12,8 +12,6 @@ use base64::Engine as _;
 use itcare_lab::eventually::eventually;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::cluster::{Cluster, SOON};
@@ -199,13 +197,6 @@ async fn write_volumes(cluster: &Cluster, namespace: &str, spec: &Value, root: &
     }
 }
 
-/// A plain HTTP/1.1 GET on this machine.
 async fn get_page(port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).await.ok()?;
-    let (head, body) = reply.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    itcare_lab::request(&format!("127.0.0.1:{port}"), "GET", path, "").await.ok()
 }

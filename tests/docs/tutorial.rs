@@ -5,8 +5,6 @@
 //! suite part (the reader starts `cargo demo --keep`, the suite starts the same parts). Commands with `curl` are
 //! carried out by the suite itself, since not every machine has it; `THE-ID` in one is what was printed before.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -29,20 +27,12 @@ fn request(line: &str) -> Option<(&'static str, String, String)> {
     Some((if body.is_some() { "POST" } else { "GET" }, path.to_owned(), body.unwrap_or_default().to_owned()))
 }
 
-fn ask(control: &str, (method, path, body): (&str, String, String)) -> String {
+async fn ask(control: &str, (method, path, body): (&str, String, String)) -> String {
     let address = control.trim_start_matches("http://").trim_end_matches("/_sim");
-    let mut stream = TcpStream::connect(address).expect("the simulator listens");
-    let length = body.len();
-    write!(
-        stream,
-        "{method} /_sim{path} HTTP/1.1\r\nHost: sim\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .expect("it takes a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("it speaks HTTP");
-    assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {answer}");
-    body.to_owned()
+    let answer = itcare_lab::request(address, method, &format!("/_sim{path}"), &body).await;
+    let (status, body) = answer.expect("the simulator answers");
+    assert_eq!(status, 200, "{method} {path}: {body}");
+    body
 }
 
 /// A kubeconfig whose namespace is the test's, as the demo's is the demo's.
@@ -60,7 +50,7 @@ fn kubeconfig(bench: &Bench, folder: &Path) -> std::path::PathBuf {
 async fn run(bench: &Bench, kubeconfig: &Path, block: &Block) -> String {
     let place = format!("{TUTORIAL}:{}", block.line);
     if let Some(request) = request(&block.text) {
-        return ask(&bench.control_url(), request);
+        return ask(&bench.control_url(), request).await;
     }
     assert!(!block.text.contains("curl"), "{place}: a block with curl is one line, understood by this suite");
     let kubectl = bench.plane().kubectl_program().expect("there is a kubectl");
@@ -126,7 +116,7 @@ async fn the_tutorial_does_what_it_says() {
             "console" if block.text.contains("THE-ID") => {
                 let text = block.text.replace("THE-ID", printed.trim());
                 let request = request(&text).unwrap_or_else(|| panic!("{TUTORIAL}:{}: {text}", block.line));
-                printed = ask(&bench.control_url(), request);
+                printed = ask(&bench.control_url(), request).await;
             }
             "console" | "yaml" => {}
             other => panic!("{TUTORIAL}:{}: {other:?} is no language of a tutorial", block.line),

@@ -116,22 +116,22 @@ fn append(files: &mut BTreeMap<PathBuf, Vec<u8>>, name: &str, text: &str) {
 /// The copy has a library only: a program of the same name as the real one would take its place in the target
 /// folder.
 fn without_programs(files: &mut BTreeMap<PathBuf, Vec<u8>>) {
-    let name = Path::new("Cargo.toml");
-    let text = String::from_utf8(files[name].clone()).expect("a manifest is text");
-    let mut kept = Vec::new();
-    let mut skips = false;
-    for line in text.lines() {
-        if line.starts_with('[') {
-            skips = ["[[bin]]", "[[bench]]"].contains(&line.trim());
+    edit_text(files, "Cargo.toml", |text| {
+        let mut kept = Vec::new();
+        let mut skips = false;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                skips = ["[[bin]]", "[[bench]]"].contains(&line.trim());
+            }
+            if !skips && !line.starts_with("default-run") {
+                kept.push(line);
+            }
+            if line.starts_with("autobenches") {
+                kept.push("autobins = false");
+            }
         }
-        if !skips && !line.starts_with("default-run") {
-            kept.push(line);
-        }
-        if line.starts_with("autobenches") {
-            kept.push("autobins = false");
-        }
-    }
-    files.insert(name.to_owned(), (kept.join("\n") + "\n").into_bytes());
+        kept.join("\n") + "\n"
+    });
     files.remove(Path::new("src/main.rs"));
 }
 

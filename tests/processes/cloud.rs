@@ -12,7 +12,7 @@ use itcare_sim::{Account, Accounts, Config, Fault, InstanceRecord, Latencies, Op
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio_util::sync::CancellationToken;
@@ -210,25 +210,12 @@ impl Cloud {
         serde_json::from_value(value).expect("its answers can be read")
     }
 
-    /// One control request over a connection of its own.
     async fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
-        let exchange = async {
-            let mut stream = TcpStream::connect(&self.address).await?;
-            let body = body.to_string();
-            let request = format!(
-                "{method} /_sim/{path} HTTP/1.1\r\nHost: simulator\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            stream.write_all(request.as_bytes()).await?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply).await?;
-            std::io::Result::Ok(reply)
-        };
-        let reply = exchange.await.map_err(|error| error.to_string())?;
-        let (head, body) = reply.split_once("\r\n\r\n").ok_or_else(|| format!("half a reply: {reply}"))?;
-        if !head.starts_with("HTTP/1.1 200") {
-            return Err(reply);
+        let answer =
+            itcare_lab::request(&self.address, method, &format!("/_sim/{path}"), &body.to_string()).await;
+        match answer.map_err(|error| format!("{error:#}"))? {
+            (200, body) => serde_json::from_str(&body).map_err(|error| format!("{error}: {body}")),
+            (status, body) => Err(format!("{status}: {body}")),
         }
-        serde_json::from_str(body).map_err(|error| format!("{error}: {body}"))
     }
 }

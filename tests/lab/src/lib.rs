@@ -5,6 +5,7 @@
 //!   speed. A differential test holds it against the real one.
 //! * [`apply`] sends manifests as a user would, [`eventually`](mod@eventually) waits for an effect,
 //!   [`kstatus`] reads an object as Flux, Helm and `kubectl wait` read it.
+//! * [`request`](mod@request) asks a server on this machine once.
 //! * [`image`] writes a program as a container image, without a container engine.
 //!
 //! Deliberately not here: anything of ITCare (that is the simulator's), and anything of the operator
@@ -16,5 +17,7 @@ pub mod eventually;
 pub mod image;
 pub mod kstatus;
 pub mod memory;
+pub mod request;
 
 pub use eventually::eventually;
+pub use request::request;

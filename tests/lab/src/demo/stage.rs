@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use itcare_lab::request;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::build::Programs;
 use super::cluster::{Cluster, NAMESPACE};
 use super::process::Process;
-use super::simulator::{Simulator, request};
+use super::simulator::Simulator;
 use super::{Options, say};
 
 /// How long every action takes in the simulated ITCare.

@@ -4,14 +4,14 @@ FROM rust:1.95-alpine AS build
 RUN apk add --no-cache ca-certificates musl-dev
 WORKDIR /source
 COPY . .
-RUN cargo build --profile dist --locked --package itcare-sim --bin itcare-sim
+RUN cargo build --release --locked --package itcare-sim --bin itcare-sim
 
 FROM scratch
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /source/LICENSE /licenses/LICENSE
-COPY --from=build /source/target/dist/itcare-sim /itcare-sim
+COPY --from=build /source/target/release/itcare-sim /itcare-sim
 LABEL org.opencontainers.image.title="itcare-sim" \
       org.opencontainers.image.description="A simulator of cegedim.cloud's ITCare API, for tests and demonstrations" \
       org.opencontainers.image.version="${VERSION}" \

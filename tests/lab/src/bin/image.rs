@@ -1,7 +1,7 @@
 //! `cargo image`: the operator (or the simulator) as a container image, without a container engine.
 //!
-//! Builds the static program with the profile `dist`, writes an OCI layout and the bill of materials beside it, and
-//! says how large both are. It fails when they have grown beyond what the project promises. The image itself is `itcare_lab::image`.
+//! Builds the static program, writes an OCI layout and the bill of materials beside it, and says how large both are.
+//! It fails when they have grown beyond what the project promises. The image itself is `itcare_lab::image`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -137,18 +137,7 @@ fn cargo() -> std::ffi::OsString {
 fn build(root: &Path, name: &str, target: &str) -> anyhow::Result<PathBuf> {
     let mut command = Command::new(cargo());
     with_compiler(&mut command, target);
-    command.args([
-        "build",
-        "--profile",
-        "dist",
-        "--locked",
-        "--package",
-        name,
-        "--bin",
-        name,
-        "--target",
-        target,
-    ]);
+    command.args(["build", "--release", "--locked", "--package", name, "--bin", name, "--target", target]);
     command.args(["--message-format", "json-render-diagnostics"]).current_dir(root);
     let output = command.stderr(std::process::Stdio::inherit()).output().context("cannot run cargo")?;
     ensure!(

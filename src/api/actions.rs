@@ -2,7 +2,7 @@
 
 use super::send::{Target, json, object};
 use super::wire::action::ActionWire;
-use super::{ApiError, Client, Priority};
+use super::{ApiError, Client, Permit};
 use crate::model::{Action, ActionId, ActionStatus, InstanceId, ServiceId};
 
 /// The filters of `GET /actions`; all are optional.
@@ -26,9 +26,9 @@ impl Client {
     ///
     /// # Errors
     /// See [`ApiError::class`].
-    pub async fn action(&self, id: ActionId, priority: Priority) -> Result<Action, ApiError> {
+    pub async fn action(&self, id: ActionId, permit: Permit) -> Result<Action, ApiError> {
         let target = Target::new(["actions", &id.to_string()]);
-        let action: Action = self.read("getAction", &target, priority, object::<ActionWire>).await?.into();
+        let action: Action = self.read_on(permit, "getAction", &target, object::<ActionWire>).await?.into();
         self.saw_action(action.id);
         Ok(action)
     }
@@ -39,7 +39,7 @@ impl Client {
     /// # Errors
     /// See [`ApiError::class`]. One action that cannot be read fails the whole: half a list of what runs
     /// must not look like a whole one.
-    pub async fn actions(&self, filter: &ActionFilter, priority: Priority) -> Result<Vec<Action>, ApiError> {
+    pub async fn actions(&self, filter: &ActionFilter, permit: Permit) -> Result<Vec<Action>, ApiError> {
         let ActionFilter { resource_name, resource_id, service_id, statuses, request_id } = filter;
         let mut target = Target::new(["actions"]);
         let words: Vec<&str> = statuses
@@ -64,7 +64,7 @@ impl Client {
             }
         }
         let actions = self
-            .read("listActions", &target, priority, |reply| {
+            .read_on(permit, "listActions", &target, |reply| {
                 if reply.status == http::StatusCode::NO_CONTENT {
                     return Ok(Vec::new());
                 }

@@ -1,22 +1,38 @@
 //! One budget of requests for one account: rate, burst, calls in flight, and a pause when the server asks
 //! for it.
 //!
-//! Order is first come, first served inside a priority; a user's change goes before background polling,
-//! which still gets every fifth permit while both wait. Time is tokio's clock, so tests pause it.
+//! Three ranks wait. A user's change comes first, what follows from changes second, background polling last; whoever
+//! is passed over gets every fifth permit all the same. The first rank is for few: a lane (a namespace, say) has only
+//! so many places in it, and its others wait with the second rank. In each rank, lanes take turns. A part of the burst
+//! and of the calls in flight is kept for changes in lanes that ask seldom: they need not wait for what others used up.
+//! Time is tokio's clock, so tests pause it.
 //! Deliberately not here: what a reply means. The sender says when to pause.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::turns::{Lane, Served, Turns};
+
 /// Calls in flight at once: beyond this a slow server only gets slower.
 pub const MAX_IN_FLIGHT: usize = 8;
 
-/// While both wait, one permit goes to background work after this many for users.
-const USER_STREAK: u32 = 4;
+/// While both wait, one permit goes to a lower rank after this many for the higher one.
+const STREAK: u32 = 4;
+
+/// The same, for those who ask seldom.
+const LONGEST_STREAK: u32 = 8;
+
+/// Places in the first rank for each lane.
+const EXPRESS_PLACES: usize = 8;
+
+/// Of the calls in flight, so many are kept for changes in lanes that ask seldom.
+const EXPRESS_IN_FLIGHT: usize = 2;
+
+/// A read that many share is worth so many permits: while others wait, it comes no more often.
+const SHARERS: u32 = 20;
 
 /// The first pause when the server asks for one without saying how long.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -39,6 +55,8 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 pub enum Priority {
     /// Somebody waits for it: a change, or what a change depends on.
     User,
+    /// What follows from a change: looking after its action, trying again.
+    FollowUp,
     /// Polling.
     Background,
 }
@@ -53,14 +71,19 @@ struct Shared {
     interval: Duration,
     /// How far ahead of the steady rate a burst may run.
     tolerance: Duration,
+    /// The same for all but changes in lanes that ask seldom.
+    kept_tolerance: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    users: VecDeque<Arc<Notify>>,
-    background: VecDeque<Arc<Notify>>,
-    /// Permits given to users in a row while background work waited.
+    express: Turns,
+    lanes: Turns,
+    background: Turns,
+    served: Served,
+    /// Permits given in a row to the first rank while the second waited, and to both while the third did.
+    express_streak: u32,
     streak: u32,
     in_flight: usize,
     /// When the rate would be exactly used up (the generic cell rate algorithm).
@@ -73,19 +96,60 @@ struct State {
     slower_since: Instant,
 }
 
+/// The queue that somebody waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Express,
+    Lane,
+    Background,
+}
+
 impl State {
-    fn queue(&mut self, priority: Priority) -> &mut VecDeque<Arc<Notify>> {
-        match priority {
-            Priority::User => &mut self.users,
-            Priority::Background => &mut self.background,
+    /// Queues a waiter, and says where.
+    fn enter(&mut self, lane: &Lane, priority: Priority, waiter: Arc<Notify>) -> Rank {
+        let rank = match priority {
+            Priority::User if self.express.waiting(lane) < EXPRESS_PLACES => Rank::Express,
+            Priority::User | Priority::FollowUp => Rank::Lane,
+            Priority::Background => Rank::Background,
+        };
+        self.rank(rank).enter(lane, waiter);
+        rank
+    }
+
+    fn rank(&mut self, rank: Rank) -> &mut Turns {
+        match rank {
+            Rank::Express => &mut self.express,
+            Rank::Lane => &mut self.lanes,
+            Rank::Background => &mut self.background,
         }
     }
 
-    /// Who is served next, if anybody waits.
-    fn next(&self) -> Option<(Priority, &Arc<Notify>)> {
-        let user = self.users.front().map(|waiter| (Priority::User, waiter));
-        let background = self.background.front().map(|waiter| (Priority::Background, waiter));
-        if self.streak >= USER_STREAK { background.or(user) } else { user.or(background) }
+    /// Who is served next, if anybody waits, and whether what is kept may be used for it.
+    fn next(&self) -> Option<(bool, &Arc<Notify>)> {
+        let longest = self.express_streak.max(self.streak);
+        let seldom = self.express.next(&self.served).filter(|(lane, _)| self.served.is_seldom(lane));
+        if let Some((_, waiter)) = seldom.filter(|_| longest < LONGEST_STREAK) {
+            return Some((true, waiter));
+        }
+        let (express, lane) = (self.express.next(&self.served), self.lanes.next(&self.served));
+        let above = if self.express_streak >= STREAK { lane.or(express) } else { express.or(lane) };
+        let background = self.background.next(&self.served);
+        let next = if self.streak >= STREAK { background.or(above) } else { above.or(background) };
+        next.map(|(_, waiter)| (false, waiter))
+    }
+
+    /// That rank and lane are served now.
+    fn serve(&mut self, rank: Rank, lane: &Lane) {
+        self.express_streak = match rank {
+            Rank::Express if !self.lanes.is_empty() => self.express_streak + 1,
+            Rank::Background => self.express_streak,
+            Rank::Express | Rank::Lane => 0,
+        };
+        self.streak = match rank {
+            Rank::Express | Rank::Lane if !self.background.is_empty() => self.streak + 1,
+            Rank::Express | Rank::Lane | Rank::Background => 0,
+        };
+        self.served.now(lane);
     }
 
     /// Half as slow again, some time after the last refusal.
@@ -135,15 +199,18 @@ enum Turn {
 /// Takes a waiter out of its queue, also when its future is dropped, and lets the next one look.
 struct Place<'a> {
     shared: &'a Shared,
-    priority: Priority,
+    rank: Rank,
+    lane: &'a Lane,
     waiter: Arc<Notify>,
 }
 
 impl Place<'_> {
     fn turn(&self) -> Turn {
         self.shared.with(|state| {
-            let ours = state.next().is_some_and(|(_, next)| Arc::ptr_eq(next, &self.waiter));
-            if !ours || state.in_flight >= MAX_IN_FLIGHT {
+            let next = state.next().filter(|(_, next)| Arc::ptr_eq(next, &self.waiter));
+            let Some((whole, _)) = next else { return Turn::WhenTold };
+            let kept = if whole { 0 } else { EXPRESS_IN_FLIGHT };
+            if state.in_flight >= MAX_IN_FLIGHT - kept {
                 return Turn::WhenTold;
             }
             let now = Instant::now();
@@ -151,18 +218,19 @@ impl Place<'_> {
                 return Turn::At(until);
             }
             state.speed_up(now);
-            // Whoever is slowed down does not burst either.
-            let tolerance = if state.slower > 1 { Duration::ZERO } else { self.shared.tolerance };
+            let tolerance = match (state.slower > 1, whole) {
+                // Whoever is slowed down does not burst either.
+                (true, _) => Duration::ZERO,
+                (false, true) => self.shared.tolerance,
+                (false, false) => self.shared.kept_tolerance,
+            };
             let earliest = state.used_until.checked_sub(tolerance).unwrap_or(now);
             if earliest > now {
                 return Turn::At(earliest);
             }
             state.used_until = state.used_until.max(now) + self.shared.interval * state.slower;
             state.in_flight += 1;
-            state.streak = match self.priority {
-                Priority::User if !state.background.is_empty() => state.streak + 1,
-                Priority::User | Priority::Background => 0,
-            };
+            state.serve(self.rank, self.lane);
             Turn::Ours
         })
     }
@@ -171,8 +239,7 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.shared.with(|state| {
-            let waiter = &self.waiter;
-            state.queue(self.priority).retain(|other| !Arc::ptr_eq(other, waiter));
+            state.rank(self.rank).leave(self.lane, &self.waiter);
             state.wake_next();
         });
     }
@@ -186,8 +253,11 @@ impl Budget {
         let interval = Duration::try_from_secs_f64(1.0 / rate)
             .map_or(LONGEST_PAUSE, |interval| interval.min(LONGEST_PAUSE));
         let state = State {
-            users: VecDeque::new(),
-            background: VecDeque::new(),
+            express: Turns::default(),
+            lanes: Turns::default(),
+            background: Turns::default(),
+            served: Served::default(),
+            express_streak: 0,
             streak: 0,
             in_flight: 0,
             used_until: Instant::now(),
@@ -197,14 +267,16 @@ impl Budget {
             slower_since: Instant::now(),
         };
         let tolerance = interval.saturating_mul(burst.saturating_sub(1));
-        Self(Arc::new(Shared { interval, tolerance, state: Mutex::new(state) }))
+        // A quarter of the burst is kept for changes.
+        let kept_tolerance = interval.saturating_mul(burst.saturating_sub(1) - burst.saturating_sub(1) / 4);
+        Self(Arc::new(Shared { interval, tolerance, kept_tolerance, state: Mutex::new(state) }))
     }
 
     /// Waits for a permit. Dropping the future gives the place in the queue up, and nothing else.
-    pub async fn permit(&self, priority: Priority) -> Permit {
+    pub async fn permit(&self, lane: &Lane, priority: Priority) -> Permit {
         let waiter = Arc::new(Notify::new());
-        self.0.with(|state| state.queue(priority).push_back(Arc::clone(&waiter)));
-        let place = Place { shared: &self.0, priority, waiter };
+        let rank = self.0.with(|state| state.enter(lane, priority, Arc::clone(&waiter)));
+        let place = Place { shared: &self.0, rank, lane, waiter };
         loop {
             match place.turn() {
                 Turn::Ours => return Permit(Arc::clone(&self.0)),
@@ -217,6 +289,14 @@ impl Budget {
                 Turn::WhenTold => place.waiter.notified().await,
             }
         }
+    }
+
+    /// While others wait for permits, the time in which as many are given as one more shared read should spare; else
+    /// nothing.
+    #[must_use]
+    pub fn crowded_for(&self) -> Duration {
+        let slower = self.0.with(|state| (!state.lanes.is_empty()).then_some(state.slower));
+        slower.map_or(Duration::ZERO, |slower| self.0.interval * slower * SHARERS)
     }
 
     /// No permit before that instant. A pause is only ever made longer, and never more than

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::send::{self, Accepted, Body, SendGuard, Target};
 use super::wire::instance::{DetailWire, NetworkWire, StorageWire};
 use super::wire::request;
-use super::{ApiError, Client, Permit, Priority};
+use super::{ApiError, Client, Permit};
 use crate::model::remote::{Network, Storage};
 use crate::model::{Detail, InstanceId, Size};
 
@@ -102,28 +102,28 @@ impl Client {
     ///
     /// # Errors
     /// See [`ApiError::class`].
-    pub async fn detail(&self, id: InstanceId, priority: Priority) -> Result<Detail, ApiError> {
-        self.read("getInstance", &instance(id), priority, send::object::<DetailWire>).await.map(Detail::from)
+    pub async fn detail(&self, id: InstanceId, permit: Permit) -> Result<Detail, ApiError> {
+        self.read_on(permit, "getInstance", &instance(id), send::object::<DetailWire>).await.map(Detail::from)
     }
 
     /// The disks and file systems of an instance.
     ///
     /// # Errors
     /// See [`ApiError::class`].
-    pub async fn storage(&self, id: InstanceId, priority: Priority) -> Result<Storage, ApiError> {
+    pub async fn storage(&self, id: InstanceId, permit: Permit) -> Result<Storage, ApiError> {
         let mut target = instance(id);
         target.segments.push("storage".to_owned());
-        self.read("getStorage", &target, priority, optional::<StorageWire>).await.map(Storage::from)
+        self.read_on(permit, "getStorage", &target, optional::<StorageWire>).await.map(Storage::from)
     }
 
     /// The network of an instance.
     ///
     /// # Errors
     /// See [`ApiError::class`].
-    pub async fn network(&self, id: InstanceId, priority: Priority) -> Result<Network, ApiError> {
+    pub async fn network(&self, id: InstanceId, permit: Permit) -> Result<Network, ApiError> {
         let mut target = instance(id);
         target.segments.push("networks".to_owned());
-        self.read("getNetworks", &target, priority, optional::<NetworkWire>).await.map(Network::from)
+        self.read_on(permit, "getNetworks", &target, optional::<NetworkWire>).await.map(Network::from)
     }
 
     /// Creates an instance. **Not idempotent**, and the reply does not name the new instance: it is found

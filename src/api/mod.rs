@@ -18,6 +18,7 @@ mod send;
 mod snapshots;
 mod token;
 pub mod transport;
+mod turns;
 mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +33,7 @@ pub use instances::{CreateInstance, PatchParty, Volume};
 pub use listing::{InstanceFilter, Listing, Page};
 pub use send::{Accepted, SendGuard};
 pub use token::{ClientCredentials, Credentials};
+pub use turns::Lane;
 
 use crate::model::{AccountId, FailureClass, Fence, hash};
 use token::Tokens;
@@ -78,7 +80,7 @@ pub struct ClientOptions {
 
 /// The client of one account; cheap to clone.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>, Lane);
 
 struct Inner {
     transport: Arc<dyn Transport>,
@@ -113,16 +115,25 @@ impl Client {
             Arc::clone(&observer),
             budget.clone(),
         );
-        Self(Arc::new(Inner {
-            transport,
-            root,
-            tokens,
-            budget,
-            timeout,
-            observer,
-            account,
-            fence: Mutex::new(Fence { date: None, action: None }),
-        }))
+        Self(
+            Arc::new(Inner {
+                transport,
+                root,
+                tokens,
+                budget,
+                timeout,
+                observer,
+                account,
+                fence: Mutex::new(Fence { date: None, action: None }),
+            }),
+            Lane::from(""),
+        )
+    }
+
+    /// The same client for calls that take turns with those of other lanes: many in one do not hold up another.
+    #[must_use]
+    pub fn in_lane(&self, lane: &str) -> Self {
+        Self(Arc::clone(&self.0), Lane::from(lane))
     }
 
     /// Which account this is: a hash of token endpoint and client id, so that no ledger spells them out.
@@ -131,9 +142,16 @@ impl Client {
         self.0.account.clone()
     }
 
-    /// Waits for a permit to make one call. A change takes it before its fence is read.
+    /// Waits for a permit to make one call. A change takes it before its fence is read; what a read answers is as new
+    /// as the moment that this returns.
     pub async fn permit(&self, priority: Priority) -> Permit {
-        self.0.budget.permit(priority).await
+        self.0.budget.permit(&self.1, priority).await
+    }
+
+    /// How long a read that many share does well to wait for more of them; see [`Budget::crowded_for`].
+    #[must_use]
+    pub fn crowded_for(&self) -> Duration {
+        self.0.budget.crowded_for()
     }
 
     /// How long the account pauses still, if ITCare asked for a pause.

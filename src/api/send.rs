@@ -64,7 +64,7 @@ pub(super) enum Body {
 }
 
 impl Client {
-    /// A read, decoded by `decode`.
+    /// A read that waits for its own permit; decoded by `decode`.
     pub(super) async fn read<T>(
         &self,
         operation: &'static str,
@@ -72,8 +72,21 @@ impl Client {
         priority: Priority,
         decode: impl Fn(&Reply) -> Result<T, String>,
     ) -> Result<T, ApiError> {
+        let permit = self.permit(priority).await;
+        self.read_on(permit, operation, target, decode).await
+    }
+
+    /// A read on the caller's permit: whoever must know how new the answer is takes the time when it has the permit,
+    /// not before the wait for it.
+    pub(super) async fn read_on<T>(
+        &self,
+        permit: Permit,
+        operation: &'static str,
+        target: &Target,
+        decode: impl Fn(&Reply) -> Result<T, String>,
+    ) -> Result<T, ApiError> {
         let begun = Instant::now();
-        let result = self.read_unobserved(operation, target, priority, decode).await;
+        let result = self.read_unobserved(permit, operation, target, decode).await;
         let (status, class) = match &result {
             Ok(_) => (Some(StatusCode::OK.as_u16()), None),
             Err(error) => (error.status(), Some(error.class())),
@@ -84,39 +97,45 @@ impl Client {
 
     async fn read_unobserved<T>(
         &self,
+        permit: Permit,
         operation: &'static str,
         target: &Target,
-        priority: Priority,
         decode: impl Fn(&Reply) -> Result<T, String>,
     ) -> Result<T, ApiError> {
-        let mut renewed = false;
-        loop {
-            // The token first: waiting for one must not keep a place among the calls in flight.
-            let token = self.0.tokens.get().await?;
-            let permit = self.0.budget.permit(priority).await;
-            let request = self.request(operation, &Method::GET, target, &Body::None, &token)?;
-            let reply = self
-                .exchange(request)
-                .await
-                .map_err(|error| ApiError::transport(operation, Intent::Read, error));
-            drop(permit);
-            let reply = reply?;
-            if reply.status == StatusCode::UNAUTHORIZED && !renewed {
-                renewed = true;
+        let token = self.0.tokens.get().await?;
+        let (token, reply) = match self.exchange_read(permit, operation, target, token).await? {
+            (token, reply) if reply.status == StatusCode::UNAUTHORIZED => {
                 self.0.tokens.refused(&token).await;
-                continue;
+                let token = self.0.tokens.get().await?;
+                let permit = self.permit(Priority::FollowUp).await;
+                self.exchange_read(permit, operation, target, token).await?
             }
-            self.learn(&reply);
-            if !reply.status.is_success() {
-                let error = ApiError::refused(operation, Intent::Read, &reply, &[token.expose_secret()]);
-                self.heed(&error);
-                return Err(error);
-            }
-            self.0.budget.answered();
-            return decode(&reply).map_err(|why| {
-                ApiError::garbled(operation, Intent::Read, &reply, &why, &[token.expose_secret()])
-            });
+            answered => answered,
+        };
+        self.learn(&reply);
+        if !reply.status.is_success() {
+            let error = ApiError::refused(operation, Intent::Read, &reply, &[token.expose_secret()]);
+            self.heed(&error);
+            return Err(error);
         }
+        self.0.budget.answered();
+        decode(&reply)
+            .map_err(|why| ApiError::garbled(operation, Intent::Read, &reply, &why, &[token.expose_secret()]))
+    }
+
+    /// One exchange; the permit is given back at its end.
+    async fn exchange_read(
+        &self,
+        permit: Permit,
+        operation: &'static str,
+        target: &Target,
+        token: SecretString,
+    ) -> Result<(SecretString, Reply), ApiError> {
+        let request = self.request(operation, &Method::GET, target, &Body::None, &token)?;
+        let reply = self.exchange(request).await;
+        drop(permit);
+        let reply = reply.map_err(|error| ApiError::transport(operation, Intent::Read, error))?;
+        Ok((token, reply))
     }
 
     /// A change: sent at most once, on the caller's permit, and only while the guard allows it.

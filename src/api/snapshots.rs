@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::send::{Accepted, Body, SendGuard, Target};
 use super::wire;
-use super::{ApiError, Client, Permit, Priority};
+use super::{ApiError, Client, Permit};
 use crate::model::{FailureClass, InstanceId, Slot, SnapshotId};
 
 impl Client {
@@ -14,10 +14,10 @@ impl Client {
     ///
     /// # Errors
     /// See [`ApiError::class`].
-    pub async fn snapshot(&self, id: InstanceId, priority: Priority) -> Result<Option<Slot>, ApiError> {
+    pub async fn snapshot(&self, id: InstanceId, permit: Permit) -> Result<Option<Slot>, ApiError> {
         let target = slot(id);
         let read =
-            self.read("getSnapshot", &target, priority, |reply| wire::snapshot::slot(&reply.body)).await;
+            self.read_on(permit, "getSnapshot", &target, |reply| wire::snapshot::slot(&reply.body)).await;
         match read {
             Err(error) if error.class() == FailureClass::Missing => Ok(None),
             read => read,

@@ -12,6 +12,7 @@ use crate::api;
 use crate::controller::census::Census;
 use crate::controller::memory::{Machines, Objects};
 use crate::controller::meter::Meter;
+use crate::controller::slots::Slots;
 use crate::controller::wake::wakes;
 use crate::controller::{Context, Registry, Settings, run};
 use crate::crd::FIELD_MANAGER;
@@ -83,7 +84,7 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
         gate: gate.clone(),
         census: Census::new(meter.clone()),
         meter: meter.clone(),
-        slots: Arc::new(Semaphore::new(settings.passes)),
+        slots: Slots::new(settings.passes),
         untold: Arc::new(Semaphore::new(1)),
         settings,
         instances: Objects::default(),

@@ -19,8 +19,8 @@ use crate::model::ClusterId;
 use crate::platform::metrics::Metrics;
 use crate::platform::{Chance, Clock, Gate, Health, lease, serve, shutdown, telemetry};
 
-/// Passes at once. Most of them wait for ITCare; a user's change must not stand behind those.
-const PASSES: usize = 256;
+/// Passes at once. Most of them wait for ITCare, and those that wait together are answered together.
+const PASSES: usize = 512;
 
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use super::Context;
 use super::gather;
 use super::send;
 use super::subject::{Gathered, Machine, Subject};
-use crate::api::{Permit, Priority};
+use crate::api::Permit;
 use crate::crd::{FINALIZER, LEDGER_ANNOTATION, Record};
 use crate::decide::decision::{Call, CallAction, Guarded, GuardedCall};
 use crate::decide::{Outcome, Step};
@@ -170,8 +170,9 @@ async fn permit<K: Subject>(context: &Context, gathered: &Gathered<K>) -> Turn {
         return Turn::Paused(failure);
     }
     let mut gate = context.gate.clone();
+    let (itcare, priority) = gather::caller(context, &gathered.record);
     let permit = tokio::select! {
-        permit = context.itcare.permit(Priority::User) => permit,
+        permit = itcare.permit(priority) => permit,
         () = context.stop.cancelled() => return Turn::NotLeading,
         () = gate.closed() => return Turn::NotLeading,
     };
@@ -248,7 +249,9 @@ async fn guarded_call<K: Subject>(
     let kind = guarded.call.kind();
     if context.itcare.fence().date.is_none() {
         let now = context.now().mono;
-        if let Err(failure) = context.inventory.running_since(now).await {
+        if let Err(failure) =
+            context.inventory.running_since(now, gather::caller(context, &gathered.record).1).await
+        {
             return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));
         }
     }

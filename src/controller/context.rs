@@ -12,6 +12,7 @@ use super::census::Census;
 use super::memory::{Learned, Machines, Objects};
 use super::meter::Meter;
 use super::registry::Registry;
+use super::slots::Slots;
 use super::wake::Waker;
 use crate::api;
 use crate::crd::{ITCareInstance, ITCareSnapshot};
@@ -39,7 +40,7 @@ pub struct Settings {
     pub send_window: Duration,
     /// Services per namespace; `None` = no restriction.
     pub allowed_services: Option<BTreeMap<String, BTreeSet<ServiceId>>>,
-    /// Passes at once; further ones wait in order of arrival.
+    /// Passes at once.
     pub passes: usize,
 }
 
@@ -73,8 +74,8 @@ pub struct Context {
     pub snapshots: Objects<ITCareSnapshot>,
     /// What is remembered of VMs.
     pub machines: Machines,
-    /// A fair queue: the scheduler of the runtime serves due objects in no order and starves some.
-    pub slots: Arc<Semaphore>,
+    /// Passes at once.
+    pub slots: Slots,
     /// One deletion at a time may be in flight that its object does not tell of.
     pub untold: Arc<Semaphore>,
     /// Wakes objects that do not change themselves.

@@ -8,7 +8,7 @@ use kube::Api;
 use super::Context;
 use super::memory::KnownDetail;
 use super::subject::{Gathered, Machine, Subject};
-use crate::api::{ActionFilter, InstanceFilter, Priority};
+use crate::api::{self, ActionFilter, InstanceFilter, Priority};
 use crate::crd::{LEDGER_ANNOTATION, RECONCILE_ANNOTATION, Record};
 use crate::decide::instance::ObjectFacts;
 use crate::decide::{Cloud, Look, Need};
@@ -114,69 +114,88 @@ pub async fn read<K: Subject>(
     gathered.site = context.site();
 }
 
+/// How the calls of a pass queue: among those of its namespace, and first while nobody has seen the user's change.
+pub fn caller<K: Subject>(context: &Context, record: &Record<K>) -> (api::Client, Priority) {
+    let lane = record.metadata.namespace.as_deref().unwrap_or_default();
+    let priority = if record.is_unseen() { Priority::User } else { Priority::FollowUp };
+    (context.itcare.in_lane(lane), priority)
+}
+
 async fn fetch<K: Subject>(
     context: &Context,
     gathered: &mut Gathered<K>,
     machine: Option<&Machine>,
     need: &Need,
 ) -> Result<(), Failure> {
-    let at = context.now().mono;
-    let itcare = &context.itcare;
+    let (itcare, priority) = caller(context, &gathered.record);
     if !matches!(need, Need::Object) {
         not_paused(context)?;
     }
+    // An answer is as new as its question, not as the wait for a permit: while a long queue is waited for, lists say
+    // newer things, and an answer dated before them would be asked for again, for ever.
+    let turn = async || {
+        let permit = itcare.permit(priority).await;
+        (permit, context.now().mono)
+    };
     let cloud = &mut gathered.cloud;
     match need {
         Need::Object => {
             let same = unchanged(context, &gathered.record).await?;
             cloud.object_unchanged = Some(same);
         }
-        Need::Detail(id) => match itcare.detail(*id, Priority::User).await {
-            Ok(detail) => {
-                let known = context.machines.detail(*id);
-                // Parts read on their own are asked again only when there is nothing yet.
-                cloud.storage = known.as_ref().and_then(|known| known.storage.clone());
-                cloud.network = known.and_then(|known| known.network);
-                let recorded = machine.is_some_and(|machine| {
-                    machine.id == Some(*id)
-                        && machine.name == detail.name
-                        && detail.service.is_none_or(|service| service == machine.service)
-                });
-                if let Some(machine) = machine.filter(|_| recorded) {
-                    context.inventory.reads_right(machine.service, at);
+        Need::Detail(id) => {
+            let (permit, at) = turn().await;
+            match itcare.detail(*id, permit).await {
+                Ok(detail) => {
+                    let known = context.machines.detail(*id);
+                    // Parts read on their own are asked again only when there is nothing yet.
+                    cloud.storage = known.as_ref().and_then(|known| known.storage.clone());
+                    cloud.network = known.and_then(|known| known.network);
+                    let recorded = machine.is_some_and(|machine| {
+                        machine.id == Some(*id)
+                            && machine.name == detail.name
+                            && detail.service.is_none_or(|service| service == machine.service)
+                    });
+                    if let Some(machine) = machine.filter(|_| recorded) {
+                        context.inventory.reads_right(machine.service, at);
+                    }
+                    cloud.detail = Observed::Present { value: detail, at };
+                    keep(context, cloud);
                 }
-                cloud.detail = Observed::Present { value: detail, at };
-                keep(context, cloud);
+                Err(error) if error.class() == FailureClass::Missing => {
+                    context.machines.drop_detail(*id);
+                    cloud.detail = Observed::Absent { at };
+                }
+                Err(error) => return Err(error.failure()),
             }
-            Err(error) if error.class() == FailureClass::Missing => {
-                context.machines.drop_detail(*id);
-                cloud.detail = Observed::Absent { at };
-            }
-            Err(error) => return Err(error.failure()),
-        },
+        }
         Need::Storage(id) => {
-            cloud.storage = Some(itcare.storage(*id, Priority::User).await.map_err(|error| error.failure())?);
+            cloud.storage = Some(itcare.storage(*id, turn().await.0).await.map_err(|error| error.failure())?);
             keep(context, cloud);
         }
         Need::Network(id) => {
-            cloud.network = Some(itcare.network(*id, Priority::User).await.map_err(|error| error.failure())?);
+            cloud.network = Some(itcare.network(*id, turn().await.0).await.map_err(|error| error.failure())?);
             keep(context, cloud);
         }
-        Need::List { service, since } => context.inventory.list_since(*service, *since).await?,
-        Need::Running { since } => context.inventory.running_since(*since).await?,
-        Need::Action(id) => match itcare.action(*id, Priority::User).await {
-            Ok(action) => cloud.action = Some((*id, Observed::Present { value: action, at })),
-            Err(error) if error.class() == FailureClass::Missing => {
-                cloud.action = Some((*id, Observed::Absent { at }));
+        Need::List { service, since } => context.inventory.list_since(*service, *since, priority).await?,
+        Need::Running { since } => context.inventory.running_since(*since, priority).await?,
+        Need::Action(id) => {
+            let (permit, at) = turn().await;
+            match itcare.action(*id, permit).await {
+                Ok(action) => cloud.action = Some((*id, Observed::Present { value: action, at })),
+                Err(error) if error.class() == FailureClass::Missing => {
+                    cloud.action = Some((*id, Observed::Absent { at }));
+                }
+                Err(error) => return Err(error.failure()),
             }
-            Err(error) => return Err(error.failure()),
-        },
+        }
         Need::Look(name) => {
             let service = machine.map(|machine| machine.service);
-            cloud.look = Some(look(context, name, service).await?);
+            cloud.look = Some(look(context, (&itcare, priority), name, service).await?);
         }
         Need::Slot(id) => {
-            cloud.slot = match itcare.snapshot(*id, Priority::User).await.map_err(|error| error.failure())? {
+            let (permit, at) = turn().await;
+            cloud.slot = match itcare.snapshot(*id, permit).await.map_err(|error| error.failure())? {
                 Some(slot) => Observed::Present { value: slot, at },
                 None => Observed::Absent { at },
             };
@@ -205,7 +224,12 @@ fn keep(context: &Context, cloud: &Cloud) {
 pub async fn earlier_actions(context: &Context, name: &HostName) -> Result<(), Failure> {
     not_paused(context)?;
     let filter = ActionFilter { resource_name: Some(name.as_str().to_owned()), ..ActionFilter::default() };
-    context.itcare.actions(&filter, Priority::User).await.map(drop).map_err(|error| error.failure())
+    context
+        .itcare
+        .actions(&filter, context.itcare.permit(Priority::User).await)
+        .await
+        .map(drop)
+        .map_err(|error| error.failure())
 }
 
 /// A pause that ITCare asked for is told, not slept through: a pass that waits for an hour keeps its place, its
@@ -226,13 +250,19 @@ const SHORT_PAUSE: Duration = Duration::from_secs(2);
 
 /// Actions first, instances second; both by name and in the shared lists, since a filter may be stricter than
 /// we are. Names are compared here, without case.
-async fn look(context: &Context, name: &HostName, service: Option<ServiceId>) -> Result<Look, Failure> {
+async fn look(
+    context: &Context,
+    (itcare, priority): (&api::Client, Priority),
+    name: &HostName,
+    service: Option<ServiceId>,
+) -> Result<Look, Failure> {
     let at = context.now().mono;
-    context.inventory.running_since(at).await?;
+    context.inventory.running_since(at, priority).await?;
     let filter = ActionFilter { resource_name: Some(name.as_str().to_owned()), ..ActionFilter::default() };
-    let actions = context.itcare.actions(&filter, Priority::User).await.map_err(|error| error.failure())?;
+    let actions =
+        itcare.actions(&filter, itcare.permit(priority).await).await.map_err(|error| error.failure())?;
     let filter = InstanceFilter { names: vec![name.as_str().to_owned()], ..InstanceFilter::default() };
-    let listing = context.itcare.list_all(&filter, Priority::User).await.map_err(|error| error.failure())?;
+    let listing = itcare.list_all(&filter, priority).await.map_err(|error| error.failure())?;
     if !listing.complete {
         return Err(Failure {
             class: FailureClass::Transient,
@@ -254,7 +284,7 @@ async fn look(context: &Context, name: &HostName, service: Option<ServiceId>) ->
     let mut instances: Vec<Listed> =
         listing.items.into_iter().filter(|item| item.is_live() && item.name == *name).collect();
     if let Some(service) = service {
-        context.inventory.list_since(service, at).await?;
+        context.inventory.list_since(service, at, priority).await?;
         let listed = context.inventory.named(service, name).value().unwrap_or_default();
         for item in listed.into_iter().filter(Listed::is_live) {
             if !instances.iter().any(|other| other.id == item.id) {

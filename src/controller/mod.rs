@@ -19,6 +19,7 @@ pub mod record;
 pub mod registry;
 pub mod run;
 pub mod send;
+pub mod slots;
 pub mod source;
 pub mod subject;
 pub mod wake;

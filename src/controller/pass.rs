@@ -55,11 +55,13 @@ pub async fn reconcile<K: Subject>(
         return Ok(rest.map_or_else(Action::await_change, Action::requeue));
     }
     let _slot = tokio::select! {
-        slot = Arc::clone(&context.slots).acquire_owned() => slot,
+        slot = context.slots.take(&key.namespace, newest.is_unseen()) => slot,
         () = context.stop.cancelled() => return Ok(Action::await_change()),
     };
     let started = context.now().mono;
-    let result = pass::<K>(&context, &key, cached).await;
+    // On the heap only from here: the runtime starts a task for each due object at once, and ten thousand that wait
+    // for a slot would each hold the room of a whole pass.
+    let result = Box::pin(pass::<K>(&context, &key, cached)).await;
     let word = match &result {
         Ok(_) => "ok",
         Err(_) => "error",

@@ -118,14 +118,19 @@ async fn reigns(context: &Context) {
 
 /// From changes in the cloud to passes of the objects that care.
 async fn follow(context: &Context, mut changes: mpsc::UnboundedReceiver<Changed>) {
-    while let Some(Changed { service, items }) = changes.recv().await {
-        let instances: Vec<ObjectKey> = match items {
-            None => context.registry.of_service(service),
-            Some(items) => {
-                items.iter().flat_map(|(id, name)| context.registry.interested(service, *id, name)).collect()
+    while let Some(changed) = changes.recv().await {
+        let registry = &context.registry;
+        context.wake(match changed {
+            Changed::Service { service, items: None } => {
+                Affected { instances: registry.of_service(service), snapshots: Vec::new() }
             }
-        };
-        context.wake(Affected { instances, snapshots: Vec::new() });
+            Changed::Service { service, items: Some(items) } => {
+                let instances =
+                    items.iter().flat_map(|(id, name)| registry.interested(service, *id, name)).collect();
+                Affected { instances, snapshots: Vec::new() }
+            }
+            Changed::Ended(names) => registry.waiting_on(&names),
+        });
     }
     std::future::pending::<()>().await;
 }

@@ -63,6 +63,8 @@ pub struct Parts<K: Kind> {
     pub spec: Result<Box<K::Spec>, Box<str>>,
     /// The status as JSON text.
     status: Box<str>,
+    /// The generation that this status speaks of.
+    observed: Option<i64>,
 }
 
 impl<K: Kind> std::ops::Deref for Record<K> {
@@ -95,13 +97,19 @@ impl<K: Kind> Record<K> {
             ..ObjectMeta::default()
         };
         let spec = Err("only its name is known".into());
-        Self(Arc::new(Parts { metadata, spec, status: "null".into() }))
+        Self(Arc::new(Parts { metadata, spec, status: "null".into(), observed: None }))
     }
 
     /// Where it is; none for an object that the API server did not name.
     #[must_use]
     pub fn key(&self) -> Option<ObjectKey> {
         Some(ObjectKey::new(self.metadata.namespace.as_deref()?, self.metadata.name.as_deref()?))
+    }
+
+    /// Whether its user changed it, and no status says that this was seen.
+    #[must_use]
+    pub fn is_unseen(&self) -> bool {
+        self.observed != self.metadata.generation
     }
 
     /// Whether this is the other one unchanged.
@@ -179,6 +187,7 @@ impl<'de, K: Kind> Deserialize<'de> for Record<K> {
             spec: serde_json::from_value::<K::Spec>(spec)
                 .map(Box::new)
                 .map_err(|error| error.to_string().into_boxed_str()),
+            observed: status.get("observedGeneration").and_then(serde_json::Value::as_i64),
             status: status.to_string().into_boxed_str(),
         })))
     }

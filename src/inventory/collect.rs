@@ -1,20 +1,21 @@
 //! One pass over the cloud. A failure is data: it makes its part unknown, never absent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Changed, Doubt, Inventory, ServiceView};
 use crate::api::{ActionFilter, InstanceFilter, Priority};
-use crate::model::{ActionStatus, Failure, FailureClass, InstanceId, Listed, ServiceId};
+use crate::model::{
+    Action, ActionId, ActionStatus, Failure, FailureClass, HostName, InstanceId, Listed, ServiceId,
+};
 
 impl Inventory {
     /// Lists these services: those that are known to answer share one call, each other one is asked alone.
-    pub(super) async fn collect_lists(&self, wanted: BTreeSet<ServiceId>, background: bool) {
+    pub(super) async fn collect_lists(&self, wanted: BTreeSet<ServiceId>, priority: Priority) {
         let joined = self.with(|state| state.joined.clone());
         let (shared, mut alone): (BTreeSet<_>, BTreeSet<_>) =
             wanted.into_iter().partition(|id| joined.contains(id));
-        let priority = if background { Priority::Background } else { Priority::User };
         if !shared.is_empty() {
             let at = self.0.clock.now().mono;
             match self.list(&shared, priority).await {
@@ -62,7 +63,7 @@ impl Inventory {
         });
         for (service, id) in witnesses {
             let at = self.0.clock.now().mono;
-            if self.0.client.detail(id, Priority::Background).await.is_ok() {
+            if self.0.client.detail(id, self.0.client.permit(Priority::Background).await).await.is_ok() {
                 self.reads_right(service, at);
             }
         }
@@ -106,9 +107,13 @@ impl Inventory {
                 if !gone.is_empty() {
                     state.vanished.push((at, service, gone));
                 }
+                let failing = state.failing.remove(&service);
+                let is_back = failing.is_some_and(|since| at.saturating_sub(since) >= OUTAGE);
                 match before.map(|before| view.changed_since(before)) {
+                    // Whoever waits out a failure need not any longer.
+                    Some(_) if is_back => changes.push(Changed::Service { service, items: None }),
                     Some(items) if items.is_empty() => {}
-                    items => changes.push(Changed { service, items }),
+                    items => changes.push(Changed::Service { service, items }),
                 }
                 state.list_errors.remove(&service);
                 state.services.insert(service, Arc::new(view));
@@ -143,6 +148,7 @@ impl Inventory {
         self.with(|state| {
             for service in services {
                 state.list_errors.insert(*service, (at, failure.clone()));
+                state.failing.entry(*service).or_insert(at);
             }
         });
         self.answer();
@@ -150,20 +156,41 @@ impl Inventory {
 
     /// One call for all running actions. An unknown status counts as running.
     pub(super) async fn collect_running(&self) {
+        let urgent = self.with(|state| std::mem::take(&mut state.urgent_running));
+        let permit = self.0.client.permit(of(urgent)).await;
+        // Whoever asked while the permit was waited for is answered too.
         let at = self.0.clock.now().mono;
+        self.with(|state| (state.wanted_running, state.urgent_running) = (false, false));
         let filter = ActionFilter { statuses: vec![ActionStatus::InProgress], ..ActionFilter::default() };
-        let result = self.0.client.actions(&filter, Priority::User).await;
-        self.with(|state| match result {
+        let result = self.0.client.actions(&filter, permit).await;
+        let ended = self.with(|state| match result {
             Ok(actions) => {
-                let running = actions.into_iter().filter(|action| action.status.is_running()).collect();
-                state.running = Some((at, Arc::new(running)));
+                let running: Vec<Action> =
+                    actions.into_iter().filter(|action| action.status.is_running()).collect();
+                let before = state.running.replace((at, Arc::new(running.clone())));
                 state.running_error = None;
+                before.map(|(_, before)| ended(&before, &running)).unwrap_or_default()
             }
-            Err(error) => state.running_error = Some((at, error.failure())),
+            Err(error) => {
+                state.running_error = Some((at, error.failure()));
+                Vec::new()
+            }
         });
         self.answer();
+        if !ended.is_empty() {
+            let _ = self.0.changed.send(Changed::Ended(ended));
+        }
     }
 }
+
+/// The priority of a read that somebody asked for.
+pub(super) fn of(urgent: bool) -> Priority {
+    if urgent { Priority::User } else { Priority::FollowUp }
+}
+
+/// After lists failed for so long, the first that comes in again is news for everybody: until then, whoever failed
+/// has tried again anyway.
+const OUTAGE: Duration = Duration::from_secs(30);
 
 /// Whether the failure may be one service's own: then the shared call is split.
 fn splits(class: FailureClass) -> bool {
@@ -178,6 +205,13 @@ fn splits(class: FailureClass) -> bool {
         | FailureClass::Unauthenticated
         | FailureClass::NoCredentials => false,
     }
+}
+
+/// The names that actions ran on before, and do not any more.
+fn ended(before: &[Action], now: &[Action]) -> Vec<HostName> {
+    let runs: HashSet<ActionId> = now.iter().map(|action| action.id).collect();
+    let ended = before.iter().filter(|action| !runs.contains(&action.id));
+    ended.filter_map(|action| action.resource_name.clone()).map(HostName::new).collect()
 }
 
 /// The recorded ids that were there before (or should be, in a first list) and are not any more.

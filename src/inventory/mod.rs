@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::api::Client;
+use crate::api::{Client, Priority};
 use crate::model::{Action, Failure, FailureClass, HostName, InstanceId, Listed, Observed, ServiceId};
 use crate::platform::Clock;
 
@@ -52,10 +52,15 @@ pub struct Settings {
 struct State {
     services: HashMap<ServiceId, Arc<ServiceView>>,
     list_errors: HashMap<ServiceId, (Duration, Failure)>,
+    /// Since when no list of these services came in.
+    failing: HashMap<ServiceId, Duration>,
     running: Option<(Duration, Arc<Vec<Action>>)>,
     running_error: Option<(Duration, Failure)>,
     wanted_lists: BTreeSet<ServiceId>,
     wanted_running: bool,
+    /// Somebody waits for it whose change nobody has looked at yet.
+    urgent_lists: bool,
+    urgent_running: bool,
     /// Nobody reads any more: whoever waits is told so.
     stopped: bool,
     /// Services that answered alone and may share a call.
@@ -113,6 +118,7 @@ impl Inventory {
     pub fn set_in_use(&self, in_use: BTreeMap<ServiceId, BTreeSet<InstanceId>>) {
         self.with(|state| {
             state.services.retain(|service, _| in_use.contains_key(service));
+            state.failing.retain(|service, _| in_use.contains_key(service));
             state.doubted.retain(|service, doubt| {
                 in_use.get(service).is_some_and(|recorded| !recorded.is_disjoint(&doubt.vanished))
             });
@@ -171,11 +177,17 @@ impl Inventory {
         self.with(|state| state.services.get(&service).cloned())
     }
 
-    /// Returns once the list of that service was asked for at `since` or later.
+    /// Returns once the list of that service was asked for at `since` or later. While there are not permits for all,
+    /// only a user's change is answered at once; others wait for each other, to share one list.
     ///
     /// # Errors
     /// Why the first such list failed.
-    pub async fn list_since(&self, service: ServiceId, since: Duration) -> Result<(), Failure> {
+    pub async fn list_since(
+        &self,
+        service: ServiceId,
+        since: Duration,
+        priority: Priority,
+    ) -> Result<(), Failure> {
         let mut answered = self.0.answered.subscribe();
         let asked = self.0.clock.now().mono;
         loop {
@@ -192,6 +204,7 @@ impl Inventory {
                     Some(_) | None => {}
                 }
                 state.wanted_lists.insert(service);
+                state.urgent_lists |= priority == Priority::User;
                 None
             });
             if let Some(outcome) = outcome {
@@ -204,11 +217,12 @@ impl Inventory {
         }
     }
 
-    /// Returns once the running actions were asked for at `since` or later.
+    /// Returns once the running actions were asked for at `since` or later; the priority as for
+    /// [`list_since`](Self::list_since).
     ///
     /// # Errors
     /// Why the first such read failed.
-    pub async fn running_since(&self, since: Duration) -> Result<(), Failure> {
+    pub async fn running_since(&self, since: Duration, priority: Priority) -> Result<(), Failure> {
         let mut answered = self.0.answered.subscribe();
         let asked = self.0.clock.now().mono;
         loop {
@@ -225,6 +239,7 @@ impl Inventory {
                     Some(_) | None => {}
                 }
                 state.wanted_running = true;
+                state.urgent_running |= priority == Priority::User;
                 None
             });
             if let Some(outcome) = outcome {
@@ -255,6 +270,22 @@ impl Inventory {
         })
     }
 
+    /// How many pages all lists have together.
+    pub(super) fn pages(&self) -> u32 {
+        let page = self.0.settings.page_size.max(1) as usize;
+        let pages: usize =
+            self.with(|state| state.services.values().map(|view| view.items.len().div_ceil(page)).sum());
+        u32::try_from(pages).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Whether no list comes in, of any service in use.
+    pub(super) fn is_failing(&self) -> bool {
+        self.with(|state| {
+            !state.failing.is_empty()
+                && state.in_use.keys().all(|service| state.failing.contains_key(service))
+        })
+    }
+
     /// Nobody reads any more.
     pub(super) fn close(&self) {
         self.with(|state| state.stopped = true);
@@ -267,6 +298,7 @@ impl Inventory {
             state.services.clear();
             state.running = None;
             state.list_errors.clear();
+            state.failing.clear();
             state.running_error = None;
         });
     }

@@ -15,13 +15,18 @@ pub struct ServiceView {
     by_name: HashMap<String, Vec<InstanceId>>,
 }
 
-/// What changed in a service: whose objects should look.
+/// What changed in the cloud: whose objects should look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// The service.
-    pub service: ServiceId,
-    /// Items that came, went or changed; `None` = everything (the first list).
-    pub items: Option<Vec<(InstanceId, HostName)>>,
+pub enum Changed {
+    /// The list of a service.
+    Service {
+        /// The service.
+        service: ServiceId,
+        /// Items that came, went or changed; `None` = everything: the first list, or the first one after an outage.
+        items: Option<Vec<(InstanceId, HostName)>>,
+    },
+    /// Actions on VMs of these names do not run any more.
+    Ended(Vec<HostName>),
 }
 
 impl ServiceView {

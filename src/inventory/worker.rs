@@ -1,13 +1,17 @@
 //! The two loops that make the calls: lists, and running actions. They run on the lease holder only.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Inventory;
-use crate::model::ServiceId;
+use super::{Inventory, State, collect};
+use crate::api::Priority;
 use crate::platform::{Gate, Health};
+
+/// A sweep that failed is tried again so soon: the end of an outage should not wait for the next one.
+const AGAIN: Duration = Duration::from_secs(10);
 
 impl Inventory {
     /// Reads lists and running actions until `stop`; whoever still waits is told then.
@@ -30,43 +34,67 @@ impl Inventory {
     /// Reads lists: those that were asked for at once, all of them at each interval.
     async fn run_lists(&self, mut gate: Gate) {
         let interval = self.0.settings.observe_interval;
-        let mut next = self.0.clock.now().mono;
+        let mut next = Instant::now();
+        let mut last = None;
         loop {
-            let wait = next.saturating_sub(self.0.clock.now().mono);
             let due = tokio::select! {
                 () = self.0.asked_lists.notified() => false,
-                () = tokio::time::sleep(wait) => true,
+                () = tokio::time::sleep_until(next) => true,
             };
             if !gate.is_open() {
                 gate.opened().await;
                 // What was seen before another process may have led decides nothing.
                 self.forget();
-                next = self.0.clock.now().mono;
+                next = Instant::now();
                 continue;
             }
-            let wanted = self.with(|state| {
-                let mut wanted: BTreeSet<ServiceId> = std::mem::take(&mut state.wanted_lists);
+            if let Some(last) = last.filter(|_| !due) {
+                let spared = last + self.0.client.crowded_for() * self.pages();
+                self.gather(next.min(spared), &self.0.asked_lists, |state| state.urgent_lists).await;
+            }
+            let (wanted, priority) = self.with(|state| {
+                let mut wanted = std::mem::take(&mut state.wanted_lists);
+                let asked = collect::of(std::mem::take(&mut state.urgent_lists));
+                let priority = if wanted.is_empty() { Priority::Background } else { asked };
                 if due {
                     wanted.extend(state.in_use.keys().copied());
                 }
-                wanted
+                (wanted, priority)
             });
-            if due {
-                next = self.0.clock.now().mono + interval;
-            }
             if !wanted.is_empty() {
-                self.collect_lists(wanted, due).await;
+                self.collect_lists(wanted, priority).await;
+                last = Some(Instant::now());
+            }
+            if due {
+                next = Instant::now() + if self.is_failing() { interval.min(AGAIN) } else { interval };
             }
         }
     }
 
     /// Reads running actions when somebody asks.
     async fn run_actions(&self, mut gate: Gate) {
+        let mut last = None;
         loop {
             self.0.asked_running.notified().await;
             gate.opened().await;
-            if self.with(|state| std::mem::take(&mut state.wanted_running)) {
+            if let Some(last) = last {
+                let spared = last + self.0.client.crowded_for();
+                self.gather(spared, &self.0.asked_running, |state| state.urgent_running).await;
+            }
+            if self.with(|state| state.wanted_running) {
+                last = Some(Instant::now());
                 self.collect_running().await;
+            }
+        }
+    }
+
+    /// While there are not permits for all, more of those who ask share one read: waits for them until then, or until
+    /// somebody is in a hurry.
+    async fn gather(&self, until: Instant, asked: &Notify, urgent: impl Fn(&State) -> bool) {
+        while !self.with(|state| urgent(state)) {
+            tokio::select! {
+                () = asked.notified() => {}
+                () = tokio::time::sleep_until(until) => return,
             }
         }
     }

@@ -2,20 +2,28 @@
 //! behind a socket.
 //!
 //! `cargo bench --bench operator` measures all but the long ones; `-- p3 fleet` only these; `--quick` with fewer
-//! objects and rounds. The table is printed, and left in `target/bench` with its CSV. It judges nothing: a target that
-//! is missed is shown as missed. Not here yet: the soak, and charts of the calls over time.
+//! objects and rounds; `soak` is two hours, and runs only when named. The table is printed, and left in `target/bench`
+//! with its CSV and the charts. It judges nothing: a target that is missed is shown as missed. Counts are tests
+//! (`tests/cost`).
 
 #[path = "../operator/bench.rs"]
 #[expect(dead_code, reason = "shared with the operator suite, which uses the rest")]
 mod bench;
+mod chart;
+mod counts;
 mod creation;
 mod failover;
 mod fleet;
 mod process;
 mod reaction;
 mod report;
+#[path = "../cost/scene.rs"]
+#[expect(dead_code, reason = "shared with the tests of cost, which use the rest")]
+mod scene;
 mod size;
 mod stage;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::Path;
 use std::process::Command;
@@ -33,8 +41,9 @@ pub struct Mode {
 }
 
 /// The names of the scenarios, and what each of them measures.
-const SCENARIOS: [(&str, &[&str]); 5] = [
+const SCENARIOS: [(&str, &[&str]); 6] = [
     ("size", &["p14"]),
+    ("counts", &["p1", "p2", "p12"]),
     ("reaction", &["p3", "idle"]),
     ("failover", &["p10"]),
     ("creation", &["p1", "p5"]),
@@ -99,6 +108,7 @@ async fn measure(arguments: &[String]) {
         let begun = Instant::now();
         match *scenario {
             "size" => size::run(&mut report),
+            "counts" => counts::run(&mut report),
             "reaction" => reaction::idle(&mut report, mode).await,
             "failover" => failover::run(&mut report, mode).await,
             "creation" => creation::run(&mut report, mode).await,

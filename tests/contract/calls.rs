@@ -47,12 +47,14 @@ impl Read {
         let priority = Priority::User;
         match self {
             Self::List => client.list_page(&InstanceFilter::default(), 0, priority).await.map(drop),
-            Self::Detail => client.detail(VM, priority).await.map(drop),
-            Self::Storage => client.storage(VM, priority).await.map(drop),
-            Self::Network => client.network(VM, priority).await.map(drop),
-            Self::Snapshot => client.snapshot(VM, priority).await.map(drop),
-            Self::Action => client.action(ActionId::new(1333), priority).await.map(drop),
-            Self::Actions => client.actions(&ActionFilter::default(), priority).await.map(drop),
+            Self::Detail => client.detail(VM, client.permit(priority).await).await.map(drop),
+            Self::Storage => client.storage(VM, client.permit(priority).await).await.map(drop),
+            Self::Network => client.network(VM, client.permit(priority).await).await.map(drop),
+            Self::Snapshot => client.snapshot(VM, client.permit(priority).await).await.map(drop),
+            Self::Action => client.action(ActionId::new(1333), client.permit(priority).await).await.map(drop),
+            Self::Actions => {
+                client.actions(&ActionFilter::default(), client.permit(priority).await).await.map(drop)
+            }
         }
     }
 

@@ -139,7 +139,7 @@ async fn a_reply_of_success_that_is_not_understood_has_its_class() {
 #[tokio::test(start_paused = true)]
 async fn a_time_out_covers_the_reply_and_not_the_wait_for_a_permit() {
     let (client, _) = bench([Answer::ok("reply-detail.json").late(Duration::from_secs(29))]);
-    client.detail(VM, Priority::User).await.map(drop).expect("it is just in time");
+    client.detail(VM, client.permit(Priority::User).await).await.map(drop).expect("it is just in time");
     let (client, fake) =
         bench([Answer::empty(429).with("Retry-After", "600"), Answer::ok("reply-detail.json")]);
     Read::Detail.call(&client).await.expect_err("the account is to wait");

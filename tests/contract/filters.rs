@@ -16,7 +16,7 @@ async fn listed(filter: InstanceFilter, page: u32) -> Seen {
 
 async fn asked(filter: ActionFilter) -> Seen {
     let (client, fake) = bench([Answer::ok("odd-empty-list.json")]);
-    client.actions(&filter, Priority::Background).await.expect("it is understood");
+    client.actions(&filter, client.permit(Priority::Background).await).await.expect("it is understood");
     fake.only()
 }
 

@@ -65,7 +65,7 @@ async fn a_deep_part_of_a_detail_is_passed_over_or_garbled() {
         for part in [nested("[", "]"), nested("{\"id\":", "}"), nested("{\"dns\":[", "]}")] {
             let begin = "{\"id\":5220149,\"name\":\"PEB4MYAPP01\",\"status\":\"ACTIVE\"";
             let (client, _) = bench([Answer::new(200, format!("{begin},\"{field}\":{part}}}"))]);
-            match client.detail(VM, Priority::User).await {
+            match client.detail(VM, client.permit(Priority::User).await).await {
                 Ok(detail) => assert_eq!(detail.name, reads::detail().name),
                 Err(error) => assert_eq!(error.class(), FailureClass::Garbled, "{field}"),
             }
@@ -82,7 +82,7 @@ async fn an_amount_out_of_all_bounds_counts_as_not_given() {
             "{{\"id\":5220149,\"name\":\"PEB4MYAPP01\",\"status\":\"ACTIVE\",\"cpu\":2,\"ram\":{amount}}}"
         );
         let (client, _) = bench([Answer::new(200, body)]);
-        match client.detail(VM, Priority::User).await {
+        match client.detail(VM, client.permit(Priority::User).await).await {
             Ok(detail) => assert_eq!(detail.size, None, "{amount}"),
             Err(error) => assert_eq!(error.class(), FailureClass::Garbled, "{amount}"),
         }

@@ -45,4 +45,5 @@ mod sim_requests;
 // Both together.
 mod selected;
 mod together;
+mod turns;
 mod unlike;

@@ -10,7 +10,7 @@ use crate::reads::{at, some, started};
 
 async fn read(name: &str) -> Action {
     let (client, _) = bench([Answer::ok(name)]);
-    client.action(ActionId::new(1333), Priority::User).await.expect("it is understood")
+    client.action(ActionId::new(1333), client.permit(Priority::User).await).await.expect("it is understood")
 }
 
 /// The class of a change that was answered with this.
@@ -119,7 +119,10 @@ async fn the_message_of_an_action_is_cut_to_what_a_person_reads() {
     let long = "é".repeat(100_000);
     let body = format!("{{\"id\": 1333, \"status\": \"ERROR\", \"message\": \"{long}\"}}");
     let (client, _) = bench([Answer::new(200, body)]);
-    let action = client.action(ActionId::new(1333), Priority::User).await.expect("it is understood");
+    let action = client
+        .action(ActionId::new(1333), client.permit(Priority::User).await)
+        .await
+        .expect("it is understood");
     let message = action.message.expect("there is one");
     assert!((100..=2000).contains(&message.chars().count()), "{}", message.chars().count());
 }
@@ -133,7 +136,7 @@ async fn no_actions_may_be_an_empty_array_or_null_or_no_content() {
     ];
     for answer in answers {
         let (client, _) = bench([answer]);
-        let actions = client.actions(&ActionFilter::default(), Priority::User).await;
+        let actions = client.actions(&ActionFilter::default(), client.permit(Priority::User).await).await;
         assert_eq!(actions.expect("it is understood"), []);
     }
 }

@@ -11,7 +11,7 @@ use crate::reads::{network, patching, slot, some, storage};
 
 async fn read(name: &str) -> Detail {
     let (client, _) = bench([Answer::ok(name)]);
-    client.detail(VM, Priority::User).await.expect("it is understood")
+    client.detail(VM, client.permit(Priority::User).await).await.expect("it is understood")
 }
 
 /// A detail that says no more than it must.
@@ -177,7 +177,7 @@ async fn an_instance_without_a_state_exists_and_is_in_transit() {
         r#"{"id": 5220149, "name": "PEB4MYAPP01", "status": 7.5}"#,
     ] {
         let (client, _) = bench([Answer::new(200, body)]);
-        let detail = client.detail(VM, Priority::User).await.expect("it is understood");
+        let detail = client.detail(VM, client.permit(Priority::User).await).await.expect("it is understood");
         assert_eq!(detail.state.power(), None);
         assert!(detail.listed().is_live());
         assert_eq!(detail, Detail { state: InstanceState::Other(String::new()), ..bare() });
@@ -214,7 +214,10 @@ async fn a_network_may_be_known_in_part_or_not_at_all() {
     ];
     for (answer, expected) in rows {
         let (client, _) = bench([answer]);
-        assert_eq!(client.network(VM, Priority::User).await.expect("it is understood"), expected);
+        assert_eq!(
+            client.network(VM, client.permit(Priority::User).await).await.expect("it is understood"),
+            expected
+        );
     }
 }
 
@@ -234,6 +237,9 @@ async fn storage_may_be_known_in_part_or_not_at_all() {
     ];
     for (answer, expected) in rows {
         let (client, _) = bench([answer]);
-        assert_eq!(client.storage(VM, Priority::User).await.expect("it is understood"), expected);
+        assert_eq!(
+            client.storage(VM, client.permit(Priority::User).await).await.expect("it is understood"),
+            expected
+        );
     }
 }

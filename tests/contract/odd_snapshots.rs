@@ -10,7 +10,7 @@ use crate::reads::{at, slot};
 
 async fn read(answer: Answer) -> Option<Slot> {
     let (client, _) = bench([answer]);
-    client.snapshot(VM, Priority::User).await.expect("it is understood")
+    client.snapshot(VM, client.permit(Priority::User).await).await.expect("it is understood")
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +114,7 @@ async fn a_snapshot_that_cannot_be_named_is_garbled_and_not_none() {
 #[tokio::test(start_paused = true)]
 async fn an_object_of_which_nothing_is_known_is_garbled_and_not_none() {
     let (client, _) = bench([Answer::ok("reply-error.json")]);
-    let read = client.snapshot(VM, Priority::User).await;
+    let read = client.snapshot(VM, client.permit(Priority::User).await).await;
     assert_eq!(read.map_err(|error| error.class()), Err(FailureClass::Garbled));
 }
 

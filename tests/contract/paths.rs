@@ -112,7 +112,11 @@ async fn an_id_is_one_step_of_the_path_and_arrives_as_it_is_or_not_at_all() {
 async fn numbers_are_steps_whatever_they_are() {
     for id in [i64::MAX, i64::MIN, -1, 0] {
         let (client, fake) = bench([Answer::ok("reply-detail.json")]);
-        client.detail(InstanceId::new(id), Priority::User).await.map(drop).expect("it is understood");
+        client
+            .detail(InstanceId::new(id), client.permit(Priority::User).await)
+            .await
+            .map(drop)
+            .expect("it is understood");
         assert_eq!(fake.only().path, format!("/itcare/compute/instances/{id}"));
     }
 }

@@ -142,7 +142,7 @@ async fn a_page_of_the_list_is_read_whole() {
 #[tokio::test(start_paused = true)]
 async fn the_detail_is_read_whole() {
     let (client, fake) = bench([Answer::ok("reply-detail.json")]);
-    let read = client.detail(VM, PRIORITY).await.expect("it is understood");
+    let read = client.detail(VM, client.permit(PRIORITY).await).await.expect("it is understood");
     assert_eq!(read, detail());
     assert_eq!(read.name.as_str(), "PEB4MYAPP01");
     assert_eq!(read.slot.and_then(|slot| slot.attempt()).map(String::from), some("7f3c91a2b4d5e6f7"));
@@ -152,8 +152,8 @@ async fn the_detail_is_read_whole() {
 #[tokio::test(start_paused = true)]
 async fn storage_and_network_are_read_whole() {
     let (client, fake) = bench([Answer::ok("reply-storage.json"), Answer::ok("reply-network.json")]);
-    assert_eq!(client.storage(VM, PRIORITY).await.expect("it is understood"), storage());
-    assert_eq!(client.network(VM, PRIORITY).await.expect("it is understood"), network());
+    assert_eq!(client.storage(VM, client.permit(PRIORITY).await).await.expect("it is understood"), storage());
+    assert_eq!(client.network(VM, client.permit(PRIORITY).await).await.expect("it is understood"), network());
     let paths: Vec<String> = fake.seen().into_iter().map(|seen| seen.path).collect();
     assert_eq!(
         paths,
@@ -164,21 +164,30 @@ async fn storage_and_network_are_read_whole() {
 #[tokio::test(start_paused = true)]
 async fn the_snapshot_is_read_whole() {
     let (client, fake) = bench([Answer::ok("reply-snapshot.json")]);
-    assert_eq!(client.snapshot(VM, PRIORITY).await.expect("it is understood"), Some(slot()));
+    assert_eq!(
+        client.snapshot(VM, client.permit(PRIORITY).await).await.expect("it is understood"),
+        Some(slot())
+    );
     assert_eq!(fake.only().path, "/itcare/compute/instances/5220149/snapshots");
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_action_is_read_whole() {
     let (client, fake) = bench([Answer::ok("reply-action-read.json")]);
-    assert_eq!(client.action(ActionId::new(1334), PRIORITY).await.expect("it is understood"), finished());
+    assert_eq!(
+        client.action(ActionId::new(1334), client.permit(PRIORITY).await).await.expect("it is understood"),
+        finished()
+    );
     assert_eq!(fake.only().path, "/itcare/actions/1334");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_array_of_actions_is_read_whole() {
     let (client, fake) = bench([Answer::ok("reply-actions.json")]);
-    let read = client.actions(&ActionFilter::default(), PRIORITY).await.expect("it is understood");
+    let read = client
+        .actions(&ActionFilter::default(), client.permit(PRIORITY).await)
+        .await
+        .expect("it is understood");
     let running = Action {
         submitted_at: at("2026-01-02T03:04:05.750Z"),
         submitted_by: some("demo-sa-operator"),

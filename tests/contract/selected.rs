@@ -117,7 +117,11 @@ async fn each_filter_of_the_actions_finds_what_it_names() {
         (ActionFilter { resource_id: Some(InstanceId::new(3)), ..with(&[ActionStatus::InProgress]) }, vec![]),
     ];
     for (filter, expected) in rows {
-        let actions = cloud.client.actions(&filter, Priority::User).await.expect("it is understood");
+        let actions = cloud
+            .client
+            .actions(&filter, cloud.client.permit(Priority::User).await)
+            .await
+            .expect("it is understood");
         let ids: Vec<i64> = actions.iter().map(|action| action.id.get()).collect();
         assert_eq!(ids, expected, "{filter:?}");
     }

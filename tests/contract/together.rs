@@ -52,17 +52,23 @@ fn cloud(change: impl FnOnce(&mut Quirks)) -> Cloud {
 
 async fn seen(cloud: &Cloud) -> Seen {
     let client = &cloud.client;
-    let mut detail = client.detail(VM, PRIORITY).await.expect("it is understood");
+    let mut detail = client.detail(VM, client.permit(PRIORITY).await).await.expect("it is understood");
     Seen {
         listing: client.list_all(&InstanceFilter::default(), PRIORITY).await.expect("it is understood"),
         // Kept as the API wrote it; compared as what it means.
         created_at: detail.creation_time.take().as_deref().and_then(time::parse_lenient),
-        storage: client.storage(VM, PRIORITY).await.expect("it is understood"),
-        network: client.network(VM, PRIORITY).await.expect("it is understood"),
-        taken: client.snapshot(VM, PRIORITY).await.expect("it is understood"),
-        empty: client.snapshot(OTHER, PRIORITY).await.expect("it is understood"),
-        actions: client.actions(&ActionFilter::default(), PRIORITY).await.expect("it is understood"),
-        action: client.action(ActionId::new(1334), PRIORITY).await.expect("it is understood"),
+        storage: client.storage(VM, client.permit(PRIORITY).await).await.expect("it is understood"),
+        network: client.network(VM, client.permit(PRIORITY).await).await.expect("it is understood"),
+        taken: client.snapshot(VM, client.permit(PRIORITY).await).await.expect("it is understood"),
+        empty: client.snapshot(OTHER, client.permit(PRIORITY).await).await.expect("it is understood"),
+        actions: client
+            .actions(&ActionFilter::default(), client.permit(PRIORITY).await)
+            .await
+            .expect("it is understood"),
+        action: client
+            .action(ActionId::new(1334), client.permit(PRIORITY).await)
+            .await
+            .expect("it is understood"),
         detail,
     }
 }
@@ -265,7 +271,11 @@ async fn a_change_that_cannot_connect_is_not_in_the_journal() {
 async fn an_unknown_action_status_of_the_simulator_counts_as_running() {
     let cloud = cloud(|_| {});
     cloud.sim.inject(one(Operation::ActionGet, FaultKind::UnknownStatus));
-    let action = cloud.client.action(ActionId::new(1334), PRIORITY).await.expect("it is understood");
+    let action = cloud
+        .client
+        .action(ActionId::new(1334), cloud.client.permit(PRIORITY).await)
+        .await
+        .expect("it is understood");
     assert!(action.status.is_running());
 }
 

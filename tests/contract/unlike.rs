@@ -45,7 +45,7 @@ async fn listed(cloud: &Cloud, names: &[&str]) -> Vec<Listed> {
 }
 
 async fn status(cloud: &Cloud, id: ActionId) -> ActionStatus {
-    cloud.client.action(id, PRIORITY).await.expect("it is understood").status
+    cloud.client.action(id, cloud.client.permit(PRIORITY).await).await.expect("it is understood").status
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,8 +73,12 @@ async fn a_taken_slot_is_a_conflict_or_takes_one_more() {
     cloud.sim.drain();
     for as_list in [false, true] {
         cloud.sim.quirks(|quirks| quirks.snapshot_as_list = as_list);
-        let slot =
-            cloud.client.snapshot(VM, PRIORITY).await.expect("it is understood").expect("there are two");
+        let slot = cloud
+            .client
+            .snapshot(VM, cloud.client.permit(PRIORITY).await)
+            .await
+            .expect("it is understood")
+            .expect("there are two");
         assert_ne!(slot.id.as_str(), first, "the newest counts, as a list: {as_list}");
     }
 }
@@ -87,7 +91,15 @@ async fn a_second_action_is_a_conflict_or_runs_beside_the_first() {
     cloud.sim.quirks(|quirks| quirks.one_action_per_instance = false);
     Change::Stop.call(&cloud.client).await.map(drop).expect("it is accepted");
     let filter = ActionFilter { statuses: vec![ActionStatus::InProgress], ..ActionFilter::default() };
-    assert_eq!(cloud.client.actions(&filter, PRIORITY).await.expect("it is understood").len(), 2);
+    assert_eq!(
+        cloud
+            .client
+            .actions(&filter, cloud.client.permit(PRIORITY).await)
+            .await
+            .expect("it is understood")
+            .len(),
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,7 +111,10 @@ async fn a_resize_of_a_running_instance_is_rejected_where_it_needs_a_stop() {
     let id = call(&cloud, async |client, permit| client.resize(VM, size, None, permit, &Always).await).await;
     cloud.sim.drain();
     assert_eq!(status(&cloud, id.expect("it is accepted")).await, ActionStatus::Success);
-    assert_eq!(cloud.client.detail(VM, PRIORITY).await.expect("it is understood").size, Some(size));
+    assert_eq!(
+        cloud.client.detail(VM, cloud.client.permit(PRIORITY).await).await.expect("it is understood").size,
+        Some(size)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +130,8 @@ async fn monitoring_off_in_production_is_rejected_where_it_needs_a_reason() {
     cloud.sim.quirks(|quirks| quirks.monitoring_needs_reason = false);
     off(&cloud).await.map(drop).expect("it is accepted");
     cloud.sim.drain();
-    let detail = cloud.client.detail(VM, PRIORITY).await.expect("it is understood");
+    let detail =
+        cloud.client.detail(VM, cloud.client.permit(PRIORITY).await).await.expect("it is understood");
     assert_eq!(detail.monitoring.enabled, Some(false));
 }
 
@@ -152,7 +168,7 @@ async fn a_deleted_instance_is_missing_or_removed() {
         let cloud = with(vm().stopped(), |quirks| quirks.removed_leftovers = stays);
         Change::Delete.call(&cloud.client).await.map(drop).expect("it is accepted");
         cloud.sim.drain();
-        match cloud.client.detail(VM, PRIORITY).await {
+        match cloud.client.detail(VM, cloud.client.permit(PRIORITY).await).await {
             Ok(detail) => assert_eq!((detail.state, stays), (InstanceState::Removed, true)),
             Err(error) => assert_eq!((error.class(), stays), (FailureClass::Missing, false)),
         }
@@ -175,7 +191,15 @@ async fn a_state_in_transit_is_neither_running_nor_stopped() {
         change.call(&cloud.client).await.map(drop).expect("it is accepted");
         let state = InstanceState::Other(word.to_owned());
         assert_eq!(state.power(), None);
-        assert_eq!(cloud.client.detail(VM, PRIORITY).await.expect("it is understood").state, state);
+        assert_eq!(
+            cloud
+                .client
+                .detail(VM, cloud.client.permit(PRIORITY).await)
+                .await
+                .expect("it is understood")
+                .state,
+            state
+        );
         assert_eq!(listed(&cloud, &[]).await[0].state, state);
     }
 }
@@ -185,7 +209,8 @@ async fn a_change_without_a_body_is_ambiguous_and_its_action_is_found() {
     let cloud = with(vm(), |quirks| quirks.empty_action_body = true);
     assert_eq!(refused(&cloud, Change::Create).await, (FailureClass::Ambiguous(None), Some(202)));
     let filter = ActionFilter { resource_name: Some("pinstance01".to_owned()), ..ActionFilter::default() };
-    let actions = cloud.client.actions(&filter, PRIORITY).await.expect("it is understood");
+    let actions =
+        cloud.client.actions(&filter, cloud.client.permit(PRIORITY).await).await.expect("it is understood");
     assert_eq!((actions.len(), actions[0].process.as_deref()), (1, Some("vm_create")));
     assert_eq!(cloud.count(Operation::Create), 1);
 }
@@ -206,9 +231,17 @@ async fn a_forgotten_action_is_missing() {
     cloud.sim.drain();
     assert_eq!(status(&cloud, id).await, ActionStatus::Success);
     tokio::time::sleep(Duration::from_secs(61)).await;
-    let error = cloud.client.action(id, PRIORITY).await.expect_err("it is forgotten");
+    let error =
+        cloud.client.action(id, cloud.client.permit(PRIORITY).await).await.expect_err("it is forgotten");
     assert_eq!(error.class(), FailureClass::Missing);
-    assert_eq!(cloud.client.actions(&ActionFilter::default(), PRIORITY).await.expect("it is understood"), []);
+    assert_eq!(
+        cloud
+            .client
+            .actions(&ActionFilter::default(), cloud.client.permit(PRIORITY).await)
+            .await
+            .expect("it is understood"),
+        []
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,7 +251,7 @@ async fn an_ineffective_change_ends_well_and_changes_nothing() {
     cloud.sim.drain();
     assert_eq!(status(&cloud, id).await, ActionStatus::Success);
     assert_eq!(
-        cloud.client.detail(VM, PRIORITY).await.expect("it is understood").state,
+        cloud.client.detail(VM, cloud.client.permit(PRIORITY).await).await.expect("it is understood").state,
         InstanceState::Active
     );
 }

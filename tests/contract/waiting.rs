@@ -64,11 +64,11 @@ async fn pause(answer: Answer, change: bool) -> Duration {
     let failed = if change {
         Change::Stop.call(&client).await.map(drop)
     } else {
-        client.detail(VM, Priority::User).await.map(drop)
+        client.detail(VM, client.permit(Priority::User).await).await.map(drop)
     };
     failed.expect_err("it fails");
     let begun = Instant::now();
-    client.detail(VM, Priority::User).await.map(drop).expect("it is understood");
+    client.detail(VM, client.permit(Priority::User).await).await.map(drop).expect("it is understood");
     begun.elapsed()
 }
 
@@ -125,23 +125,4 @@ async fn the_token_endpoint_can_pause_the_account_too() {
         Read::Detail.call(&client).await.expect("there is one now");
         assert!(close(begun.elapsed(), 45), "{status}: {:?}", begun.elapsed());
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_change_of_a_user_goes_before_polling() {
-    use itcare_operator::api::{Budget, Priority};
-
-    let budget = Budget::new(1.0, 1);
-    drop(budget.permit(Priority::User).await);
-    let (sender, mut order) = tokio::sync::mpsc::unbounded_channel();
-    for (name, priority) in [("polling", Priority::Background), ("change", Priority::User)] {
-        let (budget, sender) = (budget.clone(), sender.clone());
-        tokio::spawn(async move {
-            drop(budget.permit(priority).await);
-            let _ = sender.send(name);
-        });
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(order.recv().await, Some("change"), "polling went first");
-    assert_eq!(order.recv().await, Some("polling"));
 }

@@ -1,4 +1,4 @@
-//! Worlds with many objects, and how their calls are counted.
+//! Worlds with many objects, and how their calls are counted. Shared with the bench.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,4 +69,18 @@ pub fn without_details(calls: &BTreeMap<Operation, usize>) -> usize {
 pub fn writes(world: &World) -> usize {
     let ours = |resource: &str| ["itcareinstances", "itcaresnapshots"].contains(&resource);
     world.api.writes().iter().filter(|write| ours(&write.resource)).count()
+}
+
+/// The most calls that came within any span of that length.
+pub fn busiest(journal: &[Entry], span: Duration) -> usize {
+    let times: Vec<_> = journal.iter().map(|entry| entry.at).collect();
+    let mut begin = 0;
+    let mut most = 0;
+    for end in 0..times.len() {
+        while times[end].duration_since(times[begin]).unsigned_abs() >= span {
+            begin += 1;
+        }
+        most = most.max(end - begin + 1);
+    }
+    most
 }

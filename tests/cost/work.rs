@@ -1,4 +1,4 @@
-//! Creations and deletions: P1, P9.
+//! Creations and deletions: P1, P5, P9.
 
 use std::time::Duration;
 
@@ -21,6 +21,18 @@ async fn a_thousand_creations_cost_at_most_two_point_three_calls_each_and_end_ne
     // Nothing can be faster than the calls that were made, at the account's rate, and the last action.
     let floor = Duration::from_secs_f64((all as f64 - 20.0) / 10.0);
     assert!(took <= floor.mul_f64(1.1), "{took:?}, floor {floor:?}, {calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_hundred_creations_are_ready_within_a_tenth_of_the_floor() {
+    const COUNT: usize = 500;
+    let world = scene::world(Duration::from_secs(60));
+    let _operator = world.start();
+    scene::apply(&world, COUNT);
+    let took = scene::until_ready(&world, COUNT).await;
+    let journal = world.sim.journal();
+    assert!(took <= Duration::from_secs(109).mul_f64(1.1), "{took:?}, {:?}", scene::calls(&journal));
+    assert!(journal.iter().all(|entry| entry.status() != Some(429)));
 }
 
 #[tokio::test(start_paused = true)]

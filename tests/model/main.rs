@@ -59,7 +59,12 @@ fn check<S: Subject>(scenario: impl Fn() -> Scenario<S>, rested: bool, budgets: 
 
 #[test]
 fn a_creation_makes_one_vm_whatever_happens() {
-    check(scenario::create, false, &[[2, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1], [2, 0, 1, 0]], 500_000);
+    check(
+        scenario::create,
+        false,
+        &[[2, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 1, 1], [2, 0, 1, 0]],
+        500_000,
+    );
 }
 
 #[test]
@@ -99,7 +104,12 @@ fn a_recovery_runs_once_at_most() {
 
 #[test]
 fn in_the_windows_that_no_protocol_closes_each_attempt_is_sent_once() {
-    check(scenario::residual, false, &[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1], [0, 0, 1, 1]], 110_000);
+    check(
+        scenario::residual,
+        false,
+        &[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1], [0, 0, 1, 1]],
+        110_000,
+    );
 }
 
 #[test]

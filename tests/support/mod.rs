@@ -245,7 +245,7 @@ impl World {
                     let ids = |ids: &BTreeSet<i64>| ids.iter().copied().map(ServiceId::new).collect();
                     allowed.iter().map(|(namespace, services)| (namespace.clone(), ids(services))).collect()
                 }),
-                passes: 256,
+                passes: 512,
             },
             namespaces: setup.namespaces.clone(),
             page_size: setup.page_size,

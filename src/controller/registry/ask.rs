@@ -1,9 +1,9 @@
 //! What the passes ask of the index. Nothing here changes it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::Registry;
 use super::state::{Instance, rank};
+use super::{Affected, Registry};
 use crate::decide::instance::{Claim, SnapshotFacts};
 use crate::decide::snapshot::InstanceFacts;
 use crate::model::{HostName, InstanceId, ObjectKey, ServiceId};
@@ -190,6 +190,18 @@ impl Registry {
             let recorded = state.by_id.get(&id).into_iter().flatten();
             let all: BTreeSet<ObjectKey> = named.chain(recorded).cloned().collect();
             all.into_iter().collect()
+        })
+    }
+
+    /// The objects of VMs of these names, in any service: an action does not tell its own.
+    #[must_use]
+    pub fn waiting_on(&self, names: &[HostName]) -> Affected {
+        let names: HashSet<String> = names.iter().map(HostName::folded).collect();
+        self.with(|state| {
+            let named = state.by_name.iter().filter(|((_, name), _)| names.contains(name));
+            let instances: Vec<ObjectKey> = named.flat_map(|(_, keys)| keys).cloned().collect();
+            let snapshots = instances.iter().filter_map(|key| state.by_instance.get(key)).flatten();
+            Affected { snapshots: snapshots.cloned().collect(), instances }
         })
     }
 

@@ -1,0 +1,76 @@
+//! Who waits, and whose turn it is: inside a lane first come is first served; between lanes, the one that was served
+//! the longest ago. Not here: when a permit is free, and which rank goes first; see `budget`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+/// Whose calls take turns with those of others.
+pub type Lane = Arc<str>;
+
+/// So many permits are remembered.
+const REMEMBERED: usize = 64;
+
+/// A lane with fewer of them asks seldom.
+const SELDOM: usize = 8;
+
+/// Those who wait in one rank.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Vec<(Lane, VecDeque<Arc<Notify>>)>);
+
+/// Who was served of late, the newest last. A lane that comes back at once has not waited the longest.
+#[derive(Debug, Default)]
+pub(super) struct Served(VecDeque<Lane>);
+
+impl Served {
+    /// That lane is served now.
+    pub fn now(&mut self, lane: &Lane) {
+        if self.0.len() == REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back(Arc::clone(lane));
+    }
+
+    /// How many permits ago that lane was served.
+    fn age(&self, lane: &Lane) -> usize {
+        self.0.iter().rev().position(|other| other == lane).unwrap_or(usize::MAX)
+    }
+
+    /// Whether that lane had few of the last permits.
+    pub fn is_seldom(&self, lane: &Lane) -> bool {
+        self.0.iter().filter(|other| *other == lane).count() < SELDOM
+    }
+}
+
+impl Turns {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many of that lane wait.
+    pub fn waiting(&self, lane: &Lane) -> usize {
+        self.0.iter().find(|(other, _)| other == lane).map_or(0, |(_, queue)| queue.len())
+    }
+
+    pub fn enter(&mut self, lane: &Lane, waiter: Arc<Notify>) {
+        match self.0.iter_mut().find(|(other, _)| other == lane) {
+            Some((_, queue)) => queue.push_back(waiter),
+            None => self.0.push((Arc::clone(lane), VecDeque::from([waiter]))),
+        }
+    }
+
+    pub fn leave(&mut self, lane: &Lane, waiter: &Arc<Notify>) {
+        let Some(index) = self.0.iter().position(|(other, _)| other == lane) else { return };
+        self.0[index].1.retain(|other| !Arc::ptr_eq(other, waiter));
+        if self.0[index].1.is_empty() {
+            self.0.swap_remove(index);
+        }
+    }
+
+    /// Whose turn it is.
+    pub fn next(&self, served: &Served) -> Option<(&Lane, &Arc<Notify>)> {
+        let (lane, queue) = self.0.iter().min_by_key(|(lane, _)| std::cmp::Reverse(served.age(lane)))?;
+        Some((lane, queue.front()?))
+    }
+}

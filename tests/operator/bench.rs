@@ -107,12 +107,7 @@ impl Bench {
 
     /// An operator of this namespace, twenty times as quick as by default, and further flags.
     pub fn operator(&self, flags: &[&str]) -> Operator {
-        self.operator_as(ADMIN, flags)
-    }
-
-    /// The same as the holder of that token.
-    pub fn operator_as(&self, token: &str, flags: &[&str]) -> Operator {
-        let kubeconfig = self.plane().kubeconfig(token).expect("a kubeconfig can be written");
+        let kubeconfig = self.plane().kubeconfig(ADMIN).expect("a kubeconfig can be written");
         let (watch, lease) =
             (format!("--watch-namespace={}", self.name()), format!("--lease-namespace={}", self.name()));
         let all: Vec<&str> =

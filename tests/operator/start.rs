@@ -1,4 +1,4 @@
-//! The process at its start: flags, credentials, rights, health.
+//! The process at its start: flags, credentials, health. What it may do is tested with the chart (`chart`).
 
 use itcare_lab::controlplane::Namespace;
 use itcare_lab::eventually::eventually;
@@ -85,79 +85,6 @@ async fn wrong_credentials_are_told_everywhere_and_heal() {
     assert!(!log.contains("canary"), "a secret in the log");
     assert!(!log.contains("sim-token"), "a token in the log");
     assert_eq!(bench.sim.report().created, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_rights_of_the_readme_are_enough_and_all_are_used() {
-    let bench = Bench::new("rights").await;
-    let namespace = bench.name().to_owned();
-    let readme = include_str!("../../README.md");
-    let (_, after) = readme.split_once("kind: ClusterRole\n").expect("the README shows a ClusterRole");
-    let (role, _) = after.split_once("```").expect("it ends");
-    let role = format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n{role}")
-        .replace("itcare-system", &namespace)
-        .replace("name: itcare-operator", &format!("name: itcare-operator-{namespace}"));
-    let account = format!("{namespace}:robot");
-    let plane = bench.plane();
-    let kubectl = |arguments: Vec<String>, input: String| async move {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let output = plane
-            .kubectl_as(itcare_lab::controlplane::ADMIN, &arguments, &input)
-            .await
-            .expect("kubectl runs");
-        assert!(output.success, "{arguments:?}: {}", output.stderr);
-    };
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    kubectl(words("apply --server-side -f -"), role).await;
-    kubectl(words(&format!("create serviceaccount robot -n {namespace}")), String::new()).await;
-    let binding = format!(
-        "create clusterrolebinding itcare-operator-{namespace} --clusterrole=itcare-operator-{namespace} --serviceaccount={account}"
-    );
-    kubectl(words(&binding), String::new()).await;
-    let binding = format!(
-        "create rolebinding itcare-operator -n {namespace} --role=itcare-operator-{namespace} --serviceaccount={account}"
-    );
-    kubectl(words(&binding), String::new()).await;
-    let token = plane.service_account_token(&namespace, "robot").await.expect("a token");
-    let operator = bench.operator_as(&token, &[]);
-    bench.instance("web", json!({})).await;
-    bench.apply("ITCareSnapshot", "before", json!({"instanceRef": {"name": "web"}})).await;
-    bench.until_true("ITCareSnapshot", "before", "Available").await;
-    bench.delete("ITCareSnapshot", "before").await;
-    bench.until_gone("ITCareSnapshot", "before").await;
-    bench.delete(VM, "web").await;
-    bench.until_gone(VM, "web").await;
-    operator.terminate().await;
-    let user = format!("system:serviceaccount:{account}");
-    let events: Vec<_> = plane
-        .audit()
-        .expect("there is an audit log")
-        .into_iter()
-        .filter(|event| event.user == user)
-        .collect();
-    let refused: Vec<_> = events.iter().filter(|event| event.code == 403).collect();
-    assert!(refused.is_empty(), "{refused:#?}");
-    let used = |resource: &str, subresource: &str, verb: &str| {
-        events
-            .iter()
-            .any(|event| event.resource == resource && event.subresource == subresource && event.verb == verb)
-    };
-    for (resource, subresource, verbs) in [
-        ("itcareinstances", "", &["get", "list", "watch", "patch"][..]),
-        ("itcaresnapshots", "", &["get", "list", "watch", "patch"]),
-        ("itcareinstances", "status", &["patch"]),
-        ("itcaresnapshots", "status", &["patch"]),
-        ("leases", "", &["get", "create", "update"]),
-        ("events", "", &["create"]),
-        ("namespaces", "", &["get"]),
-    ] {
-        for verb in verbs {
-            assert!(
-                used(resource, subresource, verb),
-                "{verb} {resource} {subresource} is granted and never used"
-            );
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

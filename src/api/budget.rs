@@ -11,7 +11,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::turns::{Lane, Served, Turns};
@@ -74,6 +74,8 @@ struct Shared {
     /// The same for all but changes in lanes that ask seldom.
     kept_tolerance: Duration,
     state: Mutex<State>,
+    /// Counts the normal answers.
+    answers: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -269,7 +271,13 @@ impl Budget {
         let tolerance = interval.saturating_mul(burst.saturating_sub(1));
         // A quarter of the burst is kept for changes.
         let kept_tolerance = interval.saturating_mul(burst.saturating_sub(1) - burst.saturating_sub(1) / 4);
-        Self(Arc::new(Shared { interval, tolerance, kept_tolerance, state: Mutex::new(state) }))
+        Self(Arc::new(Shared {
+            interval,
+            tolerance,
+            kept_tolerance,
+            state: Mutex::new(state),
+            answers: watch::Sender::new(0),
+        }))
     }
 
     /// Waits for a permit. Dropping the future gives the place in the queue up, and nothing else.
@@ -336,8 +344,15 @@ impl Budget {
         }
     }
 
+    /// Tells of normal answers: after an outage, that it is over.
+    #[must_use]
+    pub fn answers(&self) -> watch::Receiver<u64> {
+        self.0.answers.subscribe()
+    }
+
     /// The server answered normally: the next pause of our own choice is short again.
     pub fn answered(&self) {
+        self.0.answers.send_modify(|count| *count = count.wrapping_add(1));
         if self.paused_until().is_none() {
             self.0.with(|state| state.grown = Duration::ZERO);
         }

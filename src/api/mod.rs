@@ -148,6 +148,12 @@ impl Client {
         self.0.budget.permit(&self.1, priority).await
     }
 
+    /// Tells of normal answers, of the token's server too; see [`Budget::answers`].
+    #[must_use]
+    pub fn answers(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.budget.answers()
+    }
+
     /// How long a read that many share does well to wait for more of them; see [`Budget::crowded_for`].
     #[must_use]
     pub fn crowded_for(&self) -> Duration {

@@ -195,6 +195,7 @@ impl Tokens {
         match result {
             Ok((token, life)) => {
                 state.failed = None;
+                self.budget.answered();
                 // A tenth of its life before the end, which covers a slow renewal.
                 let held =
                     Held { token: token.clone(), renew_at: now + life.mul_f64(0.9), expires_at: now + life };

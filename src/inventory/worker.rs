@@ -10,7 +10,8 @@ use super::{Inventory, State, collect};
 use crate::api::Priority;
 use crate::platform::{Gate, Health};
 
-/// A sweep that failed is tried again so soon: the end of an outage should not wait for the next one.
+/// While no list comes in, any answer of ITCare's is worth a sweep before its time, but no sooner after the last one;
+/// each that fails all the same doubles this.
 const AGAIN: Duration = Duration::from_secs(10);
 
 impl Inventory {
@@ -36,10 +37,12 @@ impl Inventory {
         let interval = self.0.settings.observe_interval;
         let mut next = Instant::now();
         let mut last = None;
+        let mut again = AGAIN;
         loop {
             let due = tokio::select! {
                 () = self.0.asked_lists.notified() => false,
                 () = tokio::time::sleep_until(next) => true,
+                () = self.sign_of_life(last, again), if self.is_failing() => true,
             };
             if !gate.is_open() {
                 gate.opened().await;
@@ -61,13 +64,27 @@ impl Inventory {
                 }
                 (wanted, priority)
             });
+            if due {
+                next = Instant::now() + interval;
+            }
             if !wanted.is_empty() {
                 self.collect_lists(wanted, priority).await;
                 last = Some(Instant::now());
             }
             if due {
-                next = Instant::now() + if self.is_failing() { interval.min(AGAIN) } else { interval };
+                again = if self.is_failing() { (again * 2).min(interval) } else { AGAIN };
             }
+        }
+    }
+
+    /// Returns when ITCare answers something, but not within that time of the last list.
+    async fn sign_of_life(&self, last: Option<Instant>, again: Duration) {
+        let mut answers = self.0.client.answers();
+        if answers.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if let Some(last) = last {
+            tokio::time::sleep_until(last + again).await;
         }
     }
 

@@ -1,4 +1,4 @@
-//! P1, P5, P11: many creations at once, in real time, at the default rate.
+//! P1, P5: many creations at once, in real time, at the default rate.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

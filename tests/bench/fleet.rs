@@ -41,6 +41,15 @@ pub async fn run(report: &mut Report, mode: Mode) {
         milliseconds(spent) / objects as f64,
         &format!("{objects} creations, the operator's process alone"),
     ));
+    let (calls, connections) = (stage.bench.sim.journal().len(), stage.bench.sim.report().connections);
+    report.row(row(
+        "P11",
+        "connections opened per 10,000 calls",
+        "",
+        8.0,
+        connections as f64 / (calls as f64 / 10_000.0).max(1.0),
+        &format!("{connections} for {calls} calls"),
+    ));
     println!("    after the creations: {:.1} MiB, at most {:.1}", process::resident(id), process::peak(id));
     operator.terminate().await;
     if mode.hold {

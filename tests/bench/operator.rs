@@ -21,6 +21,7 @@ mod report;
 #[expect(dead_code, reason = "shared with the tests of cost, which use the rest")]
 mod scene;
 mod size;
+mod soak;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
@@ -51,7 +52,7 @@ const SCENARIOS: [(&str, &[&str]); 6] = [
 ];
 
 /// Only when named: they take long.
-const LONG: [(&str, &[&str]); 1] = [("drift", &["p4"])];
+const LONG: [(&str, &[&str]); 2] = [("drift", &["p4"]), ("soak", &["p13"])];
 
 /// Where etcd's data cost no disk.
 const MEMORY: &str = "/dev/shm";
@@ -96,6 +97,8 @@ async fn measure(arguments: &[String]) {
     }
     let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let mode = Mode { quick: given("--quick"), hold: given("--hold") };
+    let minutes = arguments.iter().find_map(|argument| argument.strip_prefix("--minutes="));
+    let minutes = minutes.map_or(120, |minutes| minutes.parse().expect("--minutes takes a number"));
     let mut report = Report::new(facts(arguments));
     for (scenario, covers) in SCENARIOS.iter().chain(&LONG) {
         let named = names.iter().any(|name| name == scenario || covers.contains(&name.as_str()));
@@ -114,6 +117,7 @@ async fn measure(arguments: &[String]) {
             "creation" => creation::run(&mut report, mode).await,
             "fleet" => fleet::run(&mut report, mode).await,
             "drift" => reaction::drift(&mut report, mode).await,
+            "soak" => soak::run(&mut report, minutes).await,
             other => unreachable!("{other} is in the table and has no function"),
         }
         println!("  took {:.0?}", begun.elapsed());

@@ -46,7 +46,9 @@ async fn a_change_goes_before_what_follows_from_others_and_that_before_polling()
         ("again", "a", Priority::FollowUp),
         ("change", "a", Priority::User),
     ];
-    assert_eq!(names(queue(&budget, waiters).await).await, ["change", "again", "poll"]);
+    let order = names(queue(&budget, waiters).await).await;
+    assert_ne!(order[0], "poll", "polling went first");
+    assert_eq!(order, ["change", "again", "poll"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,8 +88,8 @@ async fn a_lane_with_many_changes_takes_turns_with_one_that_has_few() {
     waiters.push(("calm again", "calm", Priority::FollowUp));
     let order = names(queue(&budget, waiters).await).await;
     let place = |name| order.iter().position(|other| *other == name).expect("it is served");
-    // Eight of the loud ones came first, and every fifth permit is somebody else's.
-    assert!(place("calm") <= 10, "{order:?}");
+    // The loud lane was not served yet either when it all began.
+    assert!(place("calm") <= 1, "the crowd went first: {order:?}");
     assert!(place("calm again") <= 14, "{order:?}");
 }
 

@@ -195,10 +195,28 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the load of polling starves new work: a new object waits for minutes",
         edits: &[Edit {
             file: "src/api/budget.rs",
-            from: "        if self.streak >= USER_STREAK { background.or(user) } else { user.or(background) }",
-            to: "        if self.streak >= USER_STREAK || {on} { background.or(user) } else { user.or(background) }",
+            from: "        if let Some((_, waiter)) = seldom.filter(|_| longest < LONGEST_STREAK) {",
+            to: "        if let Some(poll) = self.background.next(&self.served).filter(|_| {on}) {\n            return Some((false, poll.1));\n        }\n        if let Some((_, waiter)) = seldom.filter(|_| longest < LONGEST_STREAK) {",
         }],
-        killer: test("contract", "waiting::a_change_of_a_user_goes_before_polling", &["polling went first"]),
+        killer: test(
+            "contract",
+            "turns::a_change_goes_before_what_follows_from_others_and_that_before_polling",
+            &["polling went first"],
+        ),
+    },
+    Mutant {
+        name: "b15-a-crowd-before-others",
+        bug: "one namespace with thousands of changes makes every other one wait",
+        edits: &[Edit {
+            file: "src/api/turns.rs",
+            from: "        let (lane, queue) = self.0.iter().min_by_key(|(lane, _)| std::cmp::Reverse(served.age(lane)))?;",
+            to: "        let (lane, queue) = self.0.iter().min_by_key(|(lane, _)| ({on}).then_some(0).unwrap_or(usize::MAX - served.age(lane)))?;",
+        }],
+        killer: test(
+            "contract",
+            "turns::a_lane_with_many_changes_takes_turns_with_one_that_has_few",
+            &["the crowd went first"],
+        ),
     },
     Mutant {
         name: "b16-a-late-renewal-still-acts",

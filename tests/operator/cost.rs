@@ -53,7 +53,9 @@ async fn a_vm_costs_two_calls_and_few_writes_and_nothing_at_rest() {
         (1, 1, 1, 1)
     );
     assert!(db["status"]["ipAddress"].is_string() && db["status"]["storageGb"].is_i64(), "{db:#}");
-    // One connection serves many calls.
+    // One connection serves many calls: P11 allows as many as may be in flight.
+    let connections = bench.sim.report().connections;
+    assert!(connections <= itcare_operator::api::MAX_IN_FLIGHT as u64, "{connections} connections");
     let metrics = operator.metrics().await;
     assert!(metrics.contains("itcare_operator_api_requests_total{"), "{metrics}");
 }

@@ -272,6 +272,8 @@ pub struct Report {
     pub unanswered: u64,
     /// Instances that creates have made since the simulator began.
     pub created: u64,
+    /// Connections that were opened to the simulator's socket since it began.
+    pub connections: u64,
     /// Live instances that share service and name, without regard to case.
     pub duplicates: Vec<Duplicate>,
     /// Live instances.

@@ -39,7 +39,10 @@ impl Sim {
                 () = shutdown.cancelled() => return Ok(()),
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => { connections.spawn(self.clone().converse(stream)); }
+                    Ok((stream, _)) => {
+                        self.lock().connections += 1;
+                        connections.spawn(self.clone().converse(stream));
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -206,6 +206,7 @@ impl Sim {
             effects,
             unanswered: unanswered as u64,
             created: world.created,
+            connections: world.connections,
             duplicates: names
                 .into_iter()
                 .filter(|(_, ids)| ids.len() > 1)

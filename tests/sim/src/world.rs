@@ -44,6 +44,7 @@ pub(crate) struct World {
     next_action: i64,
     pub(crate) next_snapshot: i64,
     pub(crate) created: u64,
+    pub(crate) connections: u64,
     bucket: Option<(Timestamp, f64)>,
 }
 
@@ -64,6 +65,7 @@ impl World {
             next_action: config.first_action,
             next_snapshot: 1,
             created: 0,
+            connections: 0,
             bucket: None,
             config,
         }

@@ -256,7 +256,7 @@ async fn guarded_call<K: Subject>(
         }
     }
     if let (GuardedCall::TakeSnapshot { .. }, Some(machine)) = (&guarded.call, machine)
-        && let Err(failure) = gather::earlier_actions(context, &machine.name).await
+        && let Err(failure) = gather::earlier_actions(context, &gathered.record, &machine.name).await
     {
         return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));
     }

@@ -221,15 +221,15 @@ fn keep(context: &Context, cloud: &Cloud) {
 ///
 /// # Errors
 /// Why they could not be read.
-pub async fn earlier_actions(context: &Context, name: &HostName) -> Result<(), Failure> {
+pub async fn earlier_actions<K: Subject>(
+    context: &Context,
+    record: &Record<K>,
+    name: &HostName,
+) -> Result<(), Failure> {
     not_paused(context)?;
     let filter = ActionFilter { resource_name: Some(name.as_str().to_owned()), ..ActionFilter::default() };
-    context
-        .itcare
-        .actions(&filter, context.itcare.permit(Priority::User).await)
-        .await
-        .map(drop)
-        .map_err(|error| error.failure())
+    let (itcare, priority) = caller(context, record);
+    itcare.actions(&filter, itcare.permit(priority).await).await.map(drop).map_err(|error| error.failure())
 }
 
 /// A pause that ITCare asked for is told, not slept through: a pass that waits for an hour keeps its place, its

@@ -90,7 +90,7 @@ async fn work(stage: &Stage, round: usize) {
         6 => stage.bench.delete("ITCareInstance", &object).await,
         7 => stage.fill([name((round - 1) * 7 % OBJECTS)].into_iter(), &json!({})).await,
         _ => {
-            let alerting = round / OBJECTS % 2 == 0;
+            let alerting = (round / OBJECTS).is_multiple_of(2);
             stage.change(&object, &json!({"monitoring": {"enabled": true, "alerting": alerting}})).await;
         }
     }

@@ -151,6 +151,11 @@ async fn operator(
     Ok(())
 }
 
+/// An effect starts while two thirds of the lease have not passed; the last third is for connecting.
+fn connect_timeout(lease: Option<Duration>) -> Duration {
+    lease.map_or(CONNECT_TIMEOUT, |lease| CONNECT_TIMEOUT.min(lease / 3))
+}
+
 fn client(config: &Config, meter: &Meter, clock: &Clock) -> anyhow::Result<api::Client> {
     let extra_roots = match &config.ca_file {
         Some(path) => Some(
@@ -159,12 +164,10 @@ fn client(config: &Config, meter: &Meter, clock: &Clock) -> anyhow::Result<api::
         ),
         None => None,
     };
-    let third = config.lease.as_ref().map_or(CONNECT_TIMEOUT, |lease| lease.duration / 3);
     let transport = HttpTransport::new(&HttpOptions {
         extra_roots,
         allow_http: config.itcare_url.scheme() == "http" || config.token_url.scheme() == "http",
-        // An effect starts while two thirds of the lease have not passed; the last third is for this.
-        connect_timeout: CONNECT_TIMEOUT.min(third),
+        connect_timeout: connect_timeout(config.lease.as_ref().map(|lease| lease.duration)),
     })
     .context("--itcare-ca-file: it holds no PEM certificates")?;
     let options = ClientOptions {
@@ -186,4 +189,20 @@ fn client(config: &Config, meter: &Meter, clock: &Clock) -> anyhow::Result<api::
 
 fn hex(bytes: [u8; 8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connecting_ends_inside_the_last_third_of_the_lease() {
+        for (lease, expected) in [(None, 5), (Some(60), 5), (Some(15), 5), (Some(9), 3), (Some(6), 2)] {
+            assert_eq!(
+                connect_timeout(lease.map(Duration::from_secs)),
+                Duration::from_secs(expected),
+                "{lease:?}"
+            );
+        }
+    }
 }

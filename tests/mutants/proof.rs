@@ -15,6 +15,27 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test("reconcile", "outcome::a_creation_with_any_answer_makes_one_vm_by_itself", &["late effect after a time-out, unique names true", "left: 2\n right: 1"]),
     },
     Mutant {
+        name: "the-fence-before-the-permit",
+        bug: "what happens while a permit is waited for counts as newer than the call",
+        edits: &[
+            Edit {
+                file: "src/controller/act.rs",
+                from: "    // The permit comes before the fence: nothing that others do while we wait for it is newer than the fence.",
+                to: "    let early = context.itcare.fence();",
+            },
+            Edit {
+                file: "src/controller/act.rs",
+                from: "    let fence = context.itcare.fence();",
+                to: "    let fence = if {on} { early } else { context.itcare.fence() };",
+            },
+        ],
+        killer: test(
+            "reconcile",
+            "leaders::what_happens_while_a_permit_is_waited_for_lies_before_the_fence",
+            &["is newer than the fence"],
+        ),
+    },
+    Mutant {
         name: "no-fence",
         bug: "an action from before our call is taken for its doing",
         edits: &[Edit {

@@ -37,3 +37,44 @@ async fn a_lease_that_cannot_be_renewed_ends_all_effects() {
     world.pass(Duration::from_secs(300)).await;
     assert!(!operator.gate.is_open() && world.changes().len() == before, "it still acts: {}", world.tail());
 }
+
+/// What creations wrote down before they were sent: the newest action that was known.
+fn fences(world: &World, name: &str) -> Vec<i64> {
+    let writes = world.api.writes().into_iter().filter(|write| write.name == name);
+    let ledgers = writes.filter_map(|write| {
+        let text = write.body["metadata"]["annotations"]["itcare.cegedim.cloud/ledger"].as_str()?.to_owned();
+        serde_json::from_str::<serde_json::Value>(&text).ok()
+    });
+    let intents = ledgers.filter(|ledger| ledger["intent"].is_object());
+    intents.map(|ledger| ledger["intent"]["fence"]["action"].as_i64().unwrap_or_default()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_while_a_permit_is_waited_for_lies_before_the_fence() {
+    let mut world = World::new();
+    (world.setup.rate, world.setup.burst) = (0.2, 1);
+    let names = ["one", "two", "three"];
+    for name in names {
+        world.apply(manifest::instance(name));
+    }
+    let _operator = world.start();
+    for name in names {
+        world.until_reason(name, "Running").await;
+    }
+    let mut made: Vec<(i64, i64)> = names
+        .iter()
+        .map(|name| {
+            let id = world.instance(name).id();
+            let vms = world.sim.instances();
+            let vm = vms.iter().find(|vm| vm.id == id).expect("it is there");
+            (vm.created_by_action.expect("it was made"), fences(&world, name)[0])
+        })
+        .collect();
+    made.sort_unstable();
+    for pair in made.windows(2) {
+        assert!(
+            pair[1].1 >= pair[0].0,
+            "an action that was answered before is newer than the fence: {made:?}"
+        );
+    }
+}

@@ -5,10 +5,12 @@ use itcare_operator::crd::{ConditionType, condition};
 use itcare_operator::decide::decision::{Call, CallAction, Need};
 use itcare_operator::decide::{Outcome, Step, snapshot};
 use itcare_operator::model::{
-    AccountId, ActionStatus, FailureClass, Moment, Observed, OperationKind, OperationResult,
+    AccountId, ActionStatus, Detail, FailureClass, HostName, Moment, Observed, OperationKind, OperationResult,
 };
 
-use crate::fixture::{ACTION, NOW, PASS, SETTLE, VM, action, ended, failure, seconds, snapshot_id, wall_at};
+use crate::fixture::{
+    ACTION, NOW, PASS, SETTLE, VM, action, detail, ended, failure, seconds, snapshot_id, wall_at,
+};
 use crate::fixture_snapshot::{Row, SnapshotCase, foreign_slot, message, says, slot, table};
 
 fn deleting() -> SnapshotCase {
@@ -80,6 +82,24 @@ const ROWS: &[Row] = &[
             case.operated(OperationKind::RemoveSnapshot, OperationResult::Succeeded, 10);
         },
         "let go",
+    ),
+    (
+        "the VM was read in an earlier pass",
+        |case| case.cloud.detail = Observed::Present { value: detail(), at: PASS - seconds(1) },
+        "read detail",
+    ),
+    (
+        "the id is another VM's by now",
+        |case| {
+            let other = Detail { name: HostName::new("PWEB9"), ..detail() };
+            case.cloud.detail = Observed::Present { value: other, at: NOW };
+        },
+        "Stalled DeletionBlocked",
+    ),
+    (
+        "the slot is there and the VM is not",
+        |case| case.cloud.detail = Observed::Absent { at: NOW },
+        "Working RemovingSnapshot",
     ),
     (
         "the running actions were asked for before the slot",
@@ -202,6 +222,8 @@ fn an_unclear_removal_is_decided_anew_a_settle_time_later() {
     case.cloud.running = Observed::Present { value: Vec::new(), at: case.now.mono };
     assert_eq!(case.says(), "read slot");
     case.cloud.slot = Observed::Present { value: slot(), at: case.now.mono };
+    assert_eq!(case.says(), "read detail");
+    case.cloud.detail = Observed::Present { value: detail(), at: case.now.mono };
     case.cloud.object_unchanged = Some(true);
     assert_eq!(case.says(), "send RemoveSnapshot");
 }

@@ -87,6 +87,33 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         let message = format!("a call on VM {vm} is in flight; waiting for its outcome");
         return pass.working(Reason::RemovingSnapshot, message, Wake::After(view.site.action_interval));
     }
+    // The slot says which snapshot it is; the VM's name says that its id is not another one's by now.
+    let at = match view.cloud.detail.since(mark) {
+        Observed::Unknown => {
+            return pass.observe(Need::Detail(vm), &format!("reading VM {vm} to remove snapshot {id}"));
+        }
+        Observed::Absent { .. } => {
+            let message = format!("VM {vm} is not there, and its snapshot {id} is; looking again");
+            return pass.working(Reason::RemovingSnapshot, message, Wake::After(view.site.observe_interval));
+        }
+        Observed::Present { value: detail, at: detail_at } => {
+            let named = view.instance.as_ref().filter(|instance| instance.id == Some(vm));
+            if let Some(instance) = named.filter(|instance| !instance.is(detail)) {
+                let message = format!(
+                    "VM {vm} is {} ({}) now, not {}: snapshot {id} is not removed; mend it in ITCare, or set deletionPolicy: Retain to let this object go",
+                    detail.name,
+                    detail.state.as_str(),
+                    instance.name
+                );
+                return pass.stalled_until(
+                    Reason::DeletionBlocked,
+                    message,
+                    Wake::After(view.site.observe_interval),
+                );
+            }
+            at.max(detail_at)
+        }
+    };
     let Observed::Present { value: running, .. } = view.cloud.running.since(at) else {
         return pass.observe(Need::Running { since: at }, "looking at running actions");
     };

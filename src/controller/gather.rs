@@ -23,7 +23,7 @@ pub fn start<K: Subject>(
 ) -> Option<(Gathered<K>, Option<Machine>)> {
     let key = record.key()?;
     let uid = record.metadata.uid.clone().unwrap_or_default();
-    let spec = record.spec.as_ref().ok()?.as_ref().clone();
+    let spec = record.spec().ok()?;
     let status = record.status();
     let ledger = Ledger::of(&key.to_string(), record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));
     let written = Ledger::newest(record.annotation(LEDGER_ANNOTATION), None);

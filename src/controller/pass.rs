@@ -131,8 +131,8 @@ async fn pass<K: Subject>(
     cached: Arc<Record<K>>,
 ) -> Result<Ended, kube::Error> {
     let newest = K::objects(context).newest(key, Arc::clone(&cached));
-    if let Err(why) = &newest.spec {
-        return undecodable(context, key, &newest, why).await;
+    if let Err(why) = newest.spec() {
+        return undecodable(context, key, &newest, &why).await;
     }
     // Both controllers take the VM's lock, so its facts cannot change under a pass of ours.
     let Some((_, locked)) = gather::start::<K>(context, Arc::clone(&newest)) else {

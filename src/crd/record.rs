@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -57,12 +58,15 @@ pub struct Record<K: Kind>(Arc<Parts<K>>);
 /// What a [`Record`] is made of.
 #[derive(Clone, Debug)]
 pub struct Parts<K: Kind> {
-    /// Name, namespace, uid, versions, times, finalizers and our own annotations; nothing else.
+    /// Name, namespace, uid, versions, times and finalizers; nothing else.
     pub metadata: ObjectMeta,
-    /// The spec, or why it cannot be decoded.
-    pub spec: Result<Box<K::Spec>, Box<str>>,
-    /// The status as JSON text.
+    /// Our own annotations.
+    ledger: Option<Box<str>>,
+    reconcile: Option<Box<str>>,
+    /// Spec and status as JSON text: a third of the room that they take decoded, and read once in a pass.
+    spec: Box<str>,
     status: Box<str>,
+    kind: PhantomData<K>,
     /// The generation that this status speaks of.
     observed: Option<i64>,
 }
@@ -76,6 +80,18 @@ impl<K: Kind> std::ops::Deref for Record<K> {
 }
 
 impl<K: Kind> Record<K> {
+    /// The spec, decoded now.
+    ///
+    /// # Errors
+    /// Why it cannot be decoded.
+    pub fn spec(&self) -> Result<K::Spec, String> {
+        serde_json::from_str(&self.spec).map_err(|error| {
+            // Again as a tree, whose words name no column of a text that nobody has seen.
+            let tree = serde_json::from_str(&self.spec).and_then(serde_json::from_value::<K::Spec>);
+            tree.err().unwrap_or(error).to_string()
+        })
+    }
+
     /// The status, decoded now. One that does not decode counts as none: it can be observed again.
     #[must_use]
     pub fn status(&self) -> K::Status {
@@ -96,8 +112,15 @@ impl<K: Kind> Record<K> {
             name: Some(name.to_owned()),
             ..ObjectMeta::default()
         };
-        let spec = Err("only its name is known".into());
-        Self(Arc::new(Parts { metadata, spec, status: "null".into(), observed: None }))
+        Self(Arc::new(Parts {
+            metadata,
+            ledger: None,
+            reconcile: None,
+            spec: "null".into(),
+            status: "null".into(),
+            kind: PhantomData,
+            observed: None,
+        }))
     }
 
     /// Where it is; none for an object that the API server did not name.
@@ -123,7 +146,12 @@ impl<K: Kind> Record<K> {
     /// One of our annotations.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+        match key {
+            LEDGER_ANNOTATION => self.ledger.as_deref(),
+            RECONCILE_ANNOTATION => self.reconcile.as_deref(),
+            // No other one is kept.
+            _ => None,
+        }
     }
 
     /// Whether our finalizer is there.
@@ -167,10 +195,8 @@ impl<'de, K: Kind> Deserialize<'de> for Record<K> {
             status: serde_json::Value,
         }
         let Whole { metadata, spec, status } = Whole::deserialize(deserializer)?;
-        let annotations = metadata.annotations.map(|mut all| {
-            all.retain(|key, _| key == LEDGER_ANNOTATION || key == RECONCILE_ANNOTATION);
-            all
-        });
+        let mut annotations = metadata.annotations.unwrap_or_default();
+        let mut kept = |key| annotations.remove(key).map(String::into_boxed_str);
         Ok(Self(Arc::new(Parts {
             metadata: ObjectMeta {
                 name: metadata.name,
@@ -181,12 +207,12 @@ impl<'de, K: Kind> Deserialize<'de> for Record<K> {
                 creation_timestamp: metadata.creation_timestamp,
                 deletion_timestamp: metadata.deletion_timestamp,
                 finalizers: metadata.finalizers,
-                annotations: annotations.filter(|all| !all.is_empty()),
                 ..ObjectMeta::default()
             },
-            spec: serde_json::from_value::<K::Spec>(spec)
-                .map(Box::new)
-                .map_err(|error| error.to_string().into_boxed_str()),
+            ledger: kept(LEDGER_ANNOTATION),
+            reconcile: kept(RECONCILE_ANNOTATION),
+            spec: spec.to_string().into_boxed_str(),
+            kind: PhantomData,
             observed: status.get("observedGeneration").and_then(serde_json::Value::as_i64),
             status: status.to_string().into_boxed_str(),
         })))

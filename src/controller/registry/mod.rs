@@ -12,6 +12,7 @@ use crate::crd::{ITCareInstance, ITCareSnapshot, LEDGER_ANNOTATION, Record};
 use crate::model::{ClusterId, HostName, Ledger, ObjectKey, OperationKind, ServiceId};
 
 mod ask;
+mod keys;
 mod state;
 
 /// The index; cheap to clone.
@@ -58,7 +59,7 @@ impl Registry {
         let ledger = self.ledger(&key, record.annotation(LEDGER_ANNOTATION), status.ledger.as_deref());
         let uid = record.metadata.uid.clone().unwrap_or_default();
         let version = Version(record.version());
-        let Ok(spec) = &record.spec else {
+        let Ok(spec) = record.spec() else {
             return self.undecodable_instance(&key, &uid, (version, source), ledger.as_ref());
         };
         let deletes = |kind: Option<OperationKind>| kind == Some(OperationKind::Delete);
@@ -143,7 +144,7 @@ impl Registry {
             return Affected::default();
         };
         // What an undecodable snapshot held before still counts.
-        let Ok(spec) = &record.spec else { return Affected::default() };
+        let Ok(spec) = record.spec() else { return Affected::default() };
         let status = record.status();
         let ledger = self.ledger(&key, record.annotation(LEDGER_ANNOTATION), status.ledger.as_deref());
         let entry = Snapshot {

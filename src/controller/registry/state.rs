@@ -7,15 +7,16 @@ use jiff::Timestamp;
 
 use super::super::source::{Entry, Version};
 use super::Affected;
+use super::keys::Keys;
 use crate::model::{HostName, InstanceId, ObjectKey, ServiceId, SnapshotId};
 
 #[derive(Default)]
 pub struct State {
     pub instances: HashMap<ObjectKey, Instance>,
-    pub by_name: HashMap<(ServiceId, String), BTreeSet<ObjectKey>>,
-    pub by_id: HashMap<InstanceId, BTreeSet<ObjectKey>>,
+    pub by_name: HashMap<(ServiceId, String), Keys>,
+    pub by_id: HashMap<InstanceId, Keys>,
     pub snapshots: HashMap<ObjectKey, Snapshot>,
-    pub by_instance: HashMap<ObjectKey, BTreeSet<ObjectKey>>,
+    pub by_instance: HashMap<ObjectKey, Keys>,
     /// Counts what may change the services in use, or the ids in them.
     pub changes: u64,
 }

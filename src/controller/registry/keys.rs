@@ -1,0 +1,36 @@
+//! The objects behind one name or id: nearly always one. A tree's smallest node has room for eleven, and ten thousand
+//! such nodes were a third of the index.
+
+use crate::model::ObjectKey;
+
+/// A set of keys, in their order.
+#[derive(Debug, Default)]
+pub struct Keys(Vec<ObjectKey>);
+
+impl Keys {
+    pub fn insert(&mut self, key: ObjectKey) {
+        if let Err(place) = self.0.binary_search(&key) {
+            self.0.reserve_exact(1);
+            self.0.insert(place, key);
+        }
+    }
+
+    pub fn remove(&mut self, key: &ObjectKey) {
+        if let Ok(place) = self.0.binary_search(key) {
+            self.0.remove(place);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a Keys {
+    type Item = &'a ObjectKey;
+    type IntoIter = std::slice::Iter<'a, ObjectKey>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}

@@ -15,6 +15,9 @@ use crate::stage::Stage;
 
 const OBJECTS: usize = 500;
 
+/// These stay; the others come and go.
+const STEADY: usize = 480;
+
 /// Between two changes.
 const PACE: Duration = Duration::from_secs(2);
 
@@ -78,20 +81,22 @@ fn name(number: usize) -> String {
     format!("vm{number:05}")
 }
 
-/// A user's change, somebody else's, or an object that goes and comes again.
+/// A user's change, somebody else's, or an object that goes and, much later, comes again.
 async fn work(stage: &Stage, round: usize) {
-    let object = name(round * 7 % OBJECTS);
+    let comes_and_goes = |decade: usize| name(STEADY + decade % (OBJECTS - STEADY));
+    let decade = round / 10;
     match round % 10 {
         3 => {
             let vms = stage.bench.sim.instances();
             let vm = &vms[round * 13 % vms.len()];
             stage.bench.sim.edit(vm.id, |vm| vm.status = "INACTIVE".to_owned());
         }
-        6 => stage.bench.delete("ITCareInstance", &object).await,
-        7 => stage.fill([name((round - 1) * 7 % OBJECTS)].into_iter(), &json!({})).await,
+        5 if decade > 0 => stage.fill([comes_and_goes(decade - 1)].into_iter(), &json!({})).await,
+        6 => stage.bench.delete("ITCareInstance", &comes_and_goes(decade)).await,
         _ => {
-            let alerting = (round / OBJECTS).is_multiple_of(2);
-            stage.change(&object, &json!({"monitoring": {"enabled": true, "alerting": alerting}})).await;
+            let alerting = (round / STEADY).is_multiple_of(2);
+            let changed = json!({"monitoring": {"enabled": true, "alerting": alerting}});
+            stage.change(&name(round * 7 % STEADY), &changed).await;
         }
     }
 }

@@ -103,6 +103,14 @@ impl Client {
         decode: impl Fn(&Reply) -> Result<T, String>,
     ) -> Result<T, ApiError> {
         let token = self.0.tokens.get().await?;
+        // The permit may be from before the server asked for a pause.
+        let permit = match self.paused_for() {
+            None => permit,
+            Some(_) => {
+                drop(permit);
+                self.permit(Priority::FollowUp).await
+            }
+        };
         let (token, reply) = match self.exchange_read(permit, operation, target, token).await? {
             (token, reply) if reply.status == StatusCode::UNAUTHORIZED => {
                 self.0.tokens.refused(&token).await;

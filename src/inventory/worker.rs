@@ -11,8 +11,17 @@ use crate::api::Priority;
 use crate::platform::{Gate, Health};
 
 /// While no list comes in, any answer of ITCare's is worth a sweep before its time, but no sooner after the last one;
-/// each that fails all the same doubles this.
+/// each such one that fails all the same doubles
+/// this.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// Why lists are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Asked,
+    Due,
+    SignOfLife,
+}
 
 impl Inventory {
     /// Reads lists and running actions until `stop`; whoever still waits is told then.
@@ -39,11 +48,12 @@ impl Inventory {
         let mut last = None;
         let mut again = AGAIN;
         loop {
-            let due = tokio::select! {
-                () = self.0.asked_lists.notified() => false,
-                () = tokio::time::sleep_until(next) => true,
-                () = self.sign_of_life(last, again), if self.is_failing() => true,
+            let cause = tokio::select! {
+                () = self.0.asked_lists.notified() => Cause::Asked,
+                () = tokio::time::sleep_until(next) => Cause::Due,
+                () = self.sign_of_life(last, again), if self.is_failing() => Cause::SignOfLife,
             };
+            let due = cause != Cause::Asked;
             if !gate.is_open() {
                 gate.opened().await;
                 // What was seen before another process may have led decides nothing.
@@ -71,9 +81,11 @@ impl Inventory {
                 self.collect_lists(wanted, priority).await;
                 last = Some(Instant::now());
             }
-            if due {
-                again = if self.is_failing() { (again * 2).min(interval) } else { AGAIN };
-            }
+            again = match (self.is_failing(), cause) {
+                (false, Cause::Asked | Cause::Due | Cause::SignOfLife) => AGAIN,
+                (true, Cause::SignOfLife) => (again * 2).min(interval),
+                (true, Cause::Asked | Cause::Due) => again,
+            };
         }
     }
 

@@ -1,5 +1,6 @@
 //! A reset may be in flight: what came of it, and that it never runs twice (DESIGN 5.2, 6).
 
+use itcare_operator::crd::instance::ManagementPolicy;
 use itcare_operator::crd::status::Receipt;
 use itcare_operator::decide::{Decision, Step};
 use itcare_operator::model::{
@@ -172,4 +173,20 @@ fn after_a_reset_the_object_is_ready_again() {
     case.read(ended(ActionStatus::Success));
     case = case.at_rest();
     assert_eq!(stands(&case.next().status.conditions), "Ready Running");
+}
+
+/// Under `Observe` the finalizer goes once no intent stands; the end of the call is written before.
+#[test]
+fn under_observe_the_end_of_a_call_is_written_before_the_finalizer_goes() {
+    let mut case = followed();
+    case.spec.management_policy = ManagementPolicy::Observe;
+    case.read(ended(ActionStatus::Success));
+    let decision = case.next();
+    let Step::SaveLedger { ledger, finalizer } = &decision.step else { panic!("{:?}", decision.step) };
+    assert_eq!((ledger.intent.as_ref(), *finalizer), (None, false));
+    assert_eq!(decision.status.ledger, Some(ledger.to_text()), "both copies alike");
+    case.write(&decision);
+    let decision = case.next();
+    assert!(matches!(decision.step, Step::RemoveFinalizer), "{:?}", decision.step);
+    assert_eq!(decision.status.handled_requests.len(), 1);
 }

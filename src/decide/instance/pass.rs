@@ -238,6 +238,11 @@ impl<'a> Pass<'a> {
             Step::Observe(need) => (Step::Observe(need), wake),
             // The intent goes into this very ledger, so one write serves both.
             Step::Guarded(guarded) => (Step::Guarded(guarded), wake),
+            // Under `Observe` the object lives on: what changed is written before the finalizer goes, or the next pass
+            // finds the annotation as it was, and begins anew for ever.
+            Step::RemoveFinalizer if self.dirty && !self.view.object.deleting => {
+                (self.save(), Wake::After(Duration::ZERO))
+            }
             Step::RemoveFinalizer | Step::DropLedger | Step::SaveLedger { .. } => (step, wake),
             Step::Nothing if self.dirty => (self.save(), wake),
             Step::Call(_) if self.dirty => (self.save(), Wake::After(Duration::ZERO)),

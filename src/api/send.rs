@@ -184,6 +184,11 @@ impl Client {
             false => error.under_class(FailureClass::Transient),
         })?;
         let request = self.request(operation, &method, target, body, &token)?;
+        // The permit may be from before the server asked for a pause.
+        if let Some(left) = self.paused_for() {
+            let class = FailureClass::Throttled(Some(left));
+            return Err(ApiError::new(operation, class, "not sent: ITCare asked to wait"));
+        }
         if !guard.may_send() {
             return Err(ApiError::new(
                 operation,

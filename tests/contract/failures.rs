@@ -184,6 +184,22 @@ async fn a_change_that_the_guard_holds_back_never_leaves() {
     client.recover_snapshot(VM, permit, &Always).await.map(drop).expect("the next one may leave");
 }
 
+/// Between a permit and its call lie the write of an intent and the fetching of a token: a pause may begin there.
+#[tokio::test(start_paused = true)]
+async fn a_change_whose_permit_is_from_before_a_pause_does_not_leave_in_it() {
+    let after = Duration::from_secs(7);
+    let refused = Answer::empty(429).with("Retry-After", "7");
+    let (client, fake) = bench([refused, Answer::accepted("reply-action.json")]);
+    let permit = client.permit(Priority::User).await;
+    Read::List.call(&client).await.map(drop).expect_err("it is too much");
+    let error = client.recover_snapshot(VM, permit, &Always).await.expect_err("it is held back");
+    assert_eq!(error.class(), Throttled(Some(after)));
+    assert!(error.class().not_executed());
+    assert_eq!(fake.seen().len(), 1);
+    let permit = client.permit(Priority::User).await;
+    client.recover_snapshot(VM, permit, &Always).await.map(drop).expect("the next one may leave");
+}
+
 /// Whatever is wrong with the token server, the change itself was never sent.
 #[tokio::test(start_paused = true)]
 async fn a_change_that_got_no_token_was_certainly_not_executed() {

@@ -179,6 +179,12 @@ impl Client {
     /// Why there is no usable token, as of the last request for one.
     #[must_use]
     pub fn credentials_trouble(&self) -> Option<String> {
+        self.watch_credentials().borrow().clone()
+    }
+
+    /// The same as it changes.
+    #[must_use]
+    pub fn watch_credentials(&self) -> tokio::sync::watch::Receiver<Option<String>> {
         self.0.tokens.trouble()
     }
 

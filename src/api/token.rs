@@ -3,7 +3,7 @@
 //! Deliberately not here: where the credentials come from. They are asked for at each renewal, so that a
 //! rotated secret is used without a restart.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{Method, Request, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use url::Url;
 
@@ -34,8 +35,12 @@ const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// all want a token must not become a thousand failing logins.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// Short enough that a mended secret is noticed while somebody watches.
+/// Short enough that the end of an outage is noticed while somebody watches.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// The same for credentials that were refused and have not changed: asked for ever, they get an account locked. Others
+/// are tried at once.
+const LONGEST_WAIT_REFUSED: Duration = Duration::from_secs(120);
 
 /// Longer token replies are refused.
 const LIMITS: Limits = Limits { body: 64 * 1024 };
@@ -98,7 +103,7 @@ pub(super) struct Tokens {
     pub budget: Budget,
     state: tokio::sync::Mutex<State>,
     /// What `/readyz` tells: why there is no token, if there is none.
-    trouble: Mutex<Option<String>>,
+    trouble: watch::Sender<Option<String>>,
 }
 
 #[derive(Deserialize)]
@@ -127,13 +132,13 @@ impl Tokens {
             observer,
             budget,
             state: tokio::sync::Mutex::default(),
-            trouble: Mutex::default(),
+            trouble: watch::Sender::new(None),
         }
     }
 
     /// Why there is no usable token, as of the last request for one.
-    pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.trouble.subscribe()
     }
 
     /// A token that is good now. Callers that come while one is asked for wait for that one.
@@ -173,7 +178,11 @@ impl Tokens {
     }
 
     fn note(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+        self.trouble.send_if_modified(|known| {
+            let changed = *known != trouble;
+            *known = trouble;
+            changed
+        });
     }
 
     async fn renew(&self, state: &mut State, now: Instant) -> Result<SecretString, ApiError> {
@@ -188,7 +197,8 @@ impl Tokens {
             if now < *until {
                 return Err(failed.error());
             }
-            wait = (*last * 2).min(LONGEST_WAIT);
+            let refused = failed.class == FailureClass::Unauthenticated;
+            wait = (*last * 2).min(if refused { LONGEST_WAIT_REFUSED } else { LONGEST_WAIT });
         }
         let result = self.request(&credentials).await;
         self.observer.token(result.is_ok());

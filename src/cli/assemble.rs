@@ -99,9 +99,8 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
     tokio::join!(observed, controlled, watched);
 }
 
-/// Between two looks at the credentials: while they are bad, and while they are good.
+/// Between two tries of bad credentials.
 const WHILE_BAD: Duration = Duration::from_secs(15);
-const WHILE_GOOD: Duration = Duration::from_secs(5);
 
 /// Tells on `/readyz` and in the log when there is no token. At the start of each reign the holder asks for
 /// one, so that bad credentials show before the first object needs them.
@@ -114,15 +113,16 @@ async fn credentials(
 ) {
     let watch = async {
         gate.opened().await;
+        let mut known = itcare.watch_credentials();
         let mut told = None;
         let mut asked = false;
         loop {
-            if gate.is_open() && (!asked || itcare.credentials_trouble().is_some()) {
+            if gate.is_open() && (!asked || known.borrow().is_some()) {
                 // Its failure is what `credentials_trouble` tells.
                 let _ = itcare.log_in().await;
                 asked = true;
             }
-            let trouble = itcare.credentials_trouble();
+            let trouble = known.borrow_and_update().clone();
             meter.credentials(trouble.is_none());
             if trouble != told {
                 match &trouble {
@@ -134,7 +134,11 @@ async fn credentials(
                 health.note("itcare-credentials", trouble.clone());
                 told.clone_from(&trouble);
             }
-            tokio::time::sleep(if trouble.is_some() { WHILE_BAD } else { WHILE_GOOD }).await;
+            match trouble {
+                Some(_) => tokio::time::sleep(WHILE_BAD).await,
+                // The sender is the client's, which outlives this.
+                None => known.changed().await.unwrap_or_default(),
+            }
         }
     };
     tokio::select! {

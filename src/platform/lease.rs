@@ -104,8 +104,15 @@ impl Settings {
         self.duration * 2 / 3
     }
 
-    fn retry(&self) -> Duration {
+    /// Between two renewals.
+    fn renewal(&self) -> Duration {
         self.duration * 2 / 15
+    }
+
+    /// Between two looks of whoever waits: a holder that ends gives the lease back, and work should not stand still
+    /// for long then. It is one read of one small object.
+    fn look(&self) -> Duration {
+        self.duration / 20
     }
 }
 
@@ -166,8 +173,9 @@ impl Elector {
             if stopping && (self.held.is_none() || drained.is_cancelled()) {
                 break;
             }
+            let pause = if self.held.is_some() { self.settings.renewal() } else { self.settings.look() };
             tokio::select! {
-                () = tokio::time::sleep(self.settings.retry()) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
                     self.sender.send_modify(|standing| standing.ending = true);

@@ -127,26 +127,13 @@ async fn a_token_of_an_absurd_life_is_a_token() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn credentials_that_are_refused_are_not_tried_by_everybody() {
+/// When the token endpoint is asked, if it answers so and somebody wants a token all the time.
+async fn asked(status: u16, span: u64) -> Vec<u64> {
     let (client, fake) = bench([]);
-    fake.tokens([quick(Answer::new(401, fixture::bytes("odd-token-refused.json")))]);
-    assert_eq!(twenty(&client).await, 0);
-    assert_eq!((fake.tokens_seen().len(), fake.seen().len()), (1, 0));
-    let error = Change::Create.call(&client).await.expect_err("they are refused");
-    assert_eq!(error.class(), FailureClass::Unauthenticated);
-    assert_eq!(fake.tokens_seen().len(), 1, "the answer stands for a while");
-    let trouble = client.credentials_trouble().expect("there is trouble");
-    assert!(trouble.contains("https://accounts.cegedim.cloud/auth/"), "{trouble}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn credentials_that_are_refused_are_tried_again_at_longer_and_longer_intervals() {
-    let (client, fake) = bench([]);
-    fake.tokens([Answer::empty(401)]);
+    fake.tokens([Answer::empty(status)]);
     let begun = Instant::now();
     let mut at = Vec::new();
-    while begun.elapsed() < Duration::from_secs(62) {
+    while begun.elapsed() < Duration::from_secs(span) {
         let before = fake.tokens_seen().len();
         client.log_in().await.expect_err("they are refused");
         if fake.tokens_seen().len() > before {
@@ -154,7 +141,17 @@ async fn credentials_that_are_refused_are_tried_again_at_longer_and_longer_inter
         }
         sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(at, [0, 1, 3, 7, 15, 30, 45, 60]);
+    at
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_refused_are_tried_again_at_longer_and_longer_intervals() {
+    assert_eq!(asked(401, 370).await, [0, 1, 3, 7, 15, 31, 63, 127, 247, 367]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_server_that_fails_is_asked_four_times_a_minute_so_that_its_return_is_noticed() {
+    assert_eq!(asked(500, 62).await, [0, 1, 3, 7, 15, 30, 45, 60]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,8 @@ impl World {
     /// Checks every status that was ever written, and what is left in the cloud.
     #[track_caller]
     pub fn audit(&self) {
+        let early = self.early.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        assert!(early.is_empty(), "calls before the time that ITCare asked for: {early:#?}");
         let mut last: BTreeMap<(String, String), Value> = BTreeMap::new();
         for write in self.api.writes() {
             self.check_write(&write);

@@ -24,13 +24,13 @@ use itcare_operator::model::{ClusterId, ServiceId};
 use itcare_operator::platform::metrics::Metrics;
 use itcare_operator::platform::{Chance, Clock, Gate, Health, lease};
 use itcare_sim::{Config, Entry, Operation, Sim};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use transport::SimTransport;
+use transport::{Early, SimTransport};
 
 /// Both worlds begin here.
 pub const START: &str = "2026-01-02T03:04:05Z";
@@ -59,6 +59,10 @@ pub struct Setup {
     pub elect: bool,
     /// How long a lease stands without renewal.
     pub lease: Duration,
+    /// How far this process's wall clock is ahead of the API server's.
+    pub skew: SignedDuration,
+    /// What the attempts and waits of all replicas are drawn from.
+    pub seed: u64,
 }
 
 impl Default for Setup {
@@ -80,6 +84,8 @@ impl Default for Setup {
             namespaces: Vec::new(),
             elect: false,
             lease: Duration::from_secs(15),
+            skew: SignedDuration::ZERO,
+            seed: 0,
         }
     }
 }
@@ -105,6 +111,8 @@ pub struct World {
     pub sim: Sim,
     pub api: MemoryApi,
     pub setup: Setup,
+    /// Calls that came before the time that ITCare had asked for.
+    pub early: Early,
     replicas: AtomicU64,
 }
 
@@ -159,7 +167,13 @@ impl World {
         for definition in itcare_operator::crd::print::all() {
             api.define(&definition);
         }
-        Self { sim: Sim::new(config), api, setup: Setup::default(), replicas: AtomicU64::new(0) }
+        Self {
+            sim: Sim::new(config),
+            api,
+            setup: Setup::default(),
+            early: Early::default(),
+            replicas: AtomicU64::new(0),
+        }
     }
 
     /// Another cluster, with its own API server and cluster id, on the same account of the same cloud.
@@ -171,7 +185,13 @@ impl World {
         }
         let setup = Setup { cluster: cluster.to_owned(), ..self.setup.clone() };
         // Two processes never draw the same attempt.
-        Self { sim: self.sim.clone(), api, setup, replicas: AtomicU64::new(1_000) }
+        Self {
+            sim: self.sim.clone(),
+            api,
+            setup,
+            early: Arc::clone(&self.early),
+            replicas: AtomicU64::new(1_000),
+        }
     }
 
     /// A cloud that does not protect us: names are not unique, the snapshot slot is not single.
@@ -192,8 +212,8 @@ impl World {
     /// Starts a replica with settings of its own.
     pub fn start_with(&self, setup: &Setup) -> Replica {
         let number = self.replicas.fetch_add(1, Ordering::Relaxed) + 1;
-        let transport = SimTransport::new(self.sim.clone());
-        let clock = Clock::starting_at(self.api.now());
+        let transport = SimTransport::new(self.sim.clone()).telling(Arc::clone(&self.early));
+        let clock = Clock::starting_at(self.api.now() + setup.skew);
         let metrics = Metrics::default();
         let health = Health::default();
         let stop = CancellationToken::new();
@@ -229,7 +249,7 @@ impl World {
             watches: self.api.client(),
             itcare,
             clock,
-            chance: Chance::seeded(number * 7919),
+            chance: Chance::seeded((number * 7919) ^ setup.seed),
             gate: gate.clone(),
             health: health.clone(),
             meter: Meter::new(&metrics),

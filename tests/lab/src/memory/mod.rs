@@ -45,6 +45,8 @@ const EPOCH_SECONDS: i64 = 1_767_225_600;
 /// One request, as it came in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
+    /// When it came, on this server's clock.
+    pub at: Timestamp,
     /// What was asked. A server-side apply is a `Patch` with `apply` set.
     pub verb: Verb,
     /// API group; empty for the core.

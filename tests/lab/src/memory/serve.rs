@@ -126,8 +126,10 @@ impl MemoryApi {
     }
 
     fn record(&self, call: &Call, query: &str) -> u64 {
+        let at = (self.shared.clock)();
         let mut state = self.state();
         state.journal.push_back(Recorded {
+            at,
             verb: call.verb,
             group: call.target.group.clone(),
             resource: call.target.resource.clone(),

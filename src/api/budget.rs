@@ -129,15 +129,15 @@ impl State {
     /// Who is served next, if anybody waits, and whether what is kept may be used for it.
     fn next(&self) -> Option<(bool, &Arc<Notify>)> {
         let longest = self.express_streak.max(self.streak);
-        let seldom = self.express.next(&self.served).filter(|(lane, _)| self.served.is_seldom(lane));
-        if let Some((_, waiter)) = seldom.filter(|_| longest < LONGEST_STREAK) {
+        let seldom = self.express.next_seldom(&self.served);
+        if let Some(waiter) = seldom.filter(|_| longest < LONGEST_STREAK) {
             return Some((true, waiter));
         }
         let (express, lane) = (self.express.next(&self.served), self.lanes.next(&self.served));
         let above = if self.express_streak >= STREAK { lane.or(express) } else { express.or(lane) };
         let background = self.background.next(&self.served);
         let next = if self.streak >= STREAK { background.or(above) } else { above.or(background) };
-        next.map(|(_, waiter)| (false, waiter))
+        next.map(|waiter| (false, waiter))
     }
 
     /// That rank and lane are served now.
@@ -210,7 +210,11 @@ impl Place<'_> {
     fn turn(&self) -> Turn {
         self.shared.with(|state| {
             let next = state.next().filter(|(_, next)| Arc::ptr_eq(next, &self.waiter));
-            let Some((whole, _)) = next else { return Turn::WhenTold };
+            let Some((whole, _)) = next else {
+                // Whoever comes may change whose turn it is: a third one's, who sleeps.
+                state.wake_next();
+                return Turn::WhenTold;
+            };
             let kept = if whole { 0 } else { EXPRESS_IN_FLIGHT };
             if state.in_flight >= MAX_IN_FLIGHT - kept {
                 return Turn::WhenTold;

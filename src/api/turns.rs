@@ -38,7 +38,7 @@ impl Served {
     }
 
     /// Whether that lane had few of the last permits.
-    pub fn is_seldom(&self, lane: &Lane) -> bool {
+    fn is_seldom(&self, lane: &Lane) -> bool {
         self.0.iter().filter(|other| *other == lane).count() < SELDOM
     }
 }
@@ -69,8 +69,18 @@ impl Turns {
     }
 
     /// Whose turn it is.
-    pub fn next(&self, served: &Served) -> Option<(&Lane, &Arc<Notify>)> {
-        let (lane, queue) = self.0.iter().min_by_key(|(lane, _)| std::cmp::Reverse(served.age(lane)))?;
-        Some((lane, queue.front()?))
+    pub fn next(&self, served: &Served) -> Option<&Arc<Notify>> {
+        self.next_of(served, |_| true)
+    }
+
+    /// Whose turn it is among those who ask seldom.
+    pub fn next_seldom(&self, served: &Served) -> Option<&Arc<Notify>> {
+        self.next_of(served, |lane| served.is_seldom(lane))
+    }
+
+    fn next_of(&self, served: &Served, counts: impl Fn(&Lane) -> bool) -> Option<&Arc<Notify>> {
+        let lanes = self.0.iter().filter(|(lane, _)| counts(lane));
+        let (_, queue) = lanes.min_by_key(|(lane, _)| std::cmp::Reverse(served.age(lane)))?;
+        queue.front()
     }
 }

@@ -128,3 +128,53 @@ async fn the_rate_holds_whoever_asks() {
     }
     assert!(times[149] <= Duration::from_millis(13_600), "{:?}", times[149]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_ever_while_calls_take_their_time() {
+    let budget = Budget::new(10.0, 20);
+    let (sender, mut served) = unbounded_channel();
+    for (lane, priority, callers, calls) in [
+        ("", Priority::Background, 1, 50),
+        ("", Priority::FollowUp, 1, 20),
+        ("loud", Priority::User, 240, 3),
+        ("calm", Priority::User, 2, 10),
+        ("other", Priority::FollowUp, 10, 3),
+    ] {
+        for _ in 0..callers {
+            let (budget, sender) = (budget.clone(), sender.clone());
+            tokio::spawn(async move {
+                for _ in 0..calls {
+                    let permit = budget.permit(&Lane::from(lane), priority).await;
+                    tokio::time::sleep(Duration::from_millis(700)).await;
+                    drop(permit);
+                    let _ = sender.send(lane);
+                }
+            });
+        }
+    }
+    drop(sender);
+    let all = 50 + 20 + 240 * 3 + 2 * 10 + 10 * 3;
+    for count in 0..all {
+        let next = tokio::time::timeout(Duration::from_secs(60), served.recv()).await;
+        assert!(next.is_ok(), "after {count} of {all} calls nobody is served any more");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_may_change_whose_turn_it_is_and_nobody_sleeps_through_it() {
+    let budget = Budget::new(10.0, 20);
+    names(queue(&budget, vec![("poll", "", Priority::Background); 34]).await).await;
+    names(queue(&budget, vec![("change", "calm", Priority::User); 4]).await).await;
+    // Eight wait in the first rank, the others behind.
+    let mut loud = queue(&budget, vec![("change", "loud", Priority::User); 16]).await;
+    for _ in 0..4 {
+        loud.recv().await.expect("it is served");
+    }
+    // Nothing is in flight whose end would wake anybody.
+    let mut shared = queue(&budget, vec![("shared", "", Priority::User)]).await;
+    for count in 4..16 {
+        let next = tokio::time::timeout(Duration::from_secs(60), loud.recv()).await;
+        assert!(next.is_ok(), "after {count} calls nobody is served any more");
+    }
+    assert!(shared.recv().await.is_some());
+}

@@ -195,8 +195,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the load of polling starves new work: a new object waits for minutes",
         edits: &[Edit {
             file: "src/api/budget.rs",
-            from: "        if let Some((_, waiter)) = seldom.filter(|_| longest < LONGEST_STREAK) {",
-            to: "        if let Some(poll) = self.background.next(&self.served).filter(|_| {on}) {\n            return Some((false, poll.1));\n        }\n        if let Some((_, waiter)) = seldom.filter(|_| longest < LONGEST_STREAK) {",
+            from: "        if let Some(waiter) = seldom.filter(|_| longest < LONGEST_STREAK) {",
+            to: "        if let Some(poll) = self.background.next(&self.served).filter(|_| {on}) {\n            return Some((false, poll));\n        }\n        if let Some(waiter) = seldom.filter(|_| longest < LONGEST_STREAK) {",
         }],
         killer: test(
             "contract",
@@ -205,12 +205,33 @@ pub const MUTANTS: &[Mutant] = &[
         ),
     },
     Mutant {
+        name: "a-turn-that-is-slept-through",
+        bug: "whoever comes changes whose turn it is, and nobody wakes that one: no call is made any more",
+        edits: &[
+            Edit {
+                file: "src/api/budget.rs",
+                from: "                state.wake_next();\n                return Turn::WhenTold;",
+                to: "                if !{on} {\n                    state.wake_next();\n                }\n                return Turn::WhenTold;",
+            },
+            Edit {
+                file: "src/api/budget.rs",
+                from: "        let seldom = self.express.next_seldom(&self.served);",
+                to: "        let seldom = self.express.next_seldom(&self.served);\n        let seldom = if {on} { seldom.filter(|one| self.express.next(&self.served).is_some_and(|next| std::sync::Arc::ptr_eq(one, next))) } else { seldom };",
+            },
+        ],
+        killer: test(
+            "contract",
+            "turns::whoever_comes_may_change_whose_turn_it_is_and_nobody_sleeps_through_it",
+            &["nobody is served any more"],
+        ),
+    },
+    Mutant {
         name: "b15-a-crowd-before-others",
         bug: "one namespace with thousands of changes makes every other one wait",
         edits: &[Edit {
             file: "src/api/turns.rs",
-            from: "        let (lane, queue) = self.0.iter().min_by_key(|(lane, _)| std::cmp::Reverse(served.age(lane)))?;",
-            to: "        let (lane, queue) = self.0.iter().min_by_key(|(lane, _)| ({on}).then_some(0).unwrap_or(usize::MAX - served.age(lane)))?;",
+            from: "        let (_, queue) = lanes.min_by_key(|(lane, _)| std::cmp::Reverse(served.age(lane)))?;",
+            to: "        let (_, queue) = lanes.min_by_key(|(lane, _)| ({on}).then_some(0).unwrap_or(usize::MAX - served.age(lane)))?;",
         }],
         killer: test(
             "contract",

@@ -154,7 +154,7 @@ pub fn page() -> String {
     }
     text.push_str(
         "\nAll calls share one budget (`--itcare-rate`, `--itcare-burst`, at most eight at once), in which a user's \
-         change goes before background reading. A 429, or a Retry-After, pauses the account as a whole. How many calls \
+         change goes first, namespaces take turns, and background reading comes last, with a share of its own. A 429, or a Retry-After, pauses the account as a whole. How many calls \
          are made is counted in `itcare_operator_api_requests_total`: [metrics](metrics.md).\n",
     );
     text
@@ -169,9 +169,14 @@ fn in_source() -> BTreeSet<String> {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("source is text");
-        for begin in
-            [".read(", "self.change(", "self.operate(", "const OPERATION: &str =", "let operation = ("]
-        {
+        for begin in [
+            ".read(",
+            ".read_on(permit, ",
+            "self.change(",
+            "self.operate(",
+            "const OPERATION: &str =",
+            "let operation = (",
+        ] {
             for (at, _) in text.match_indices(begin) {
                 let rest = text[at + begin.len()..].trim_start().trim_start_matches("id,").trim_start();
                 let rest = rest.trim_start_matches('(').trim_start();

@@ -13,12 +13,13 @@ use crate::table::Mutant;
 const SUITES: [&str; 5] = ["contract", "decide", "faults", "reconcile", "status"];
 
 /// What is copied. The suites that need a control plane, or the built binary, stay out.
-const COPIED: [&str; 15] = [
+const COPIED: [&str; 16] = [
     "Cargo.toml",
     "Cargo.lock",
     "src",
     "crds",
     "deploy",
+    "tests/chance",
     "tests/contract",
     "tests/decide",
     "tests/faults",
@@ -144,9 +145,11 @@ fn of_another_version(files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     assert!(manifest.contains(&new), "Cargo.toml says no version {version}");
     let ours = |name: &str| format!("name = \"{name}\"\n");
     edit_text(files, "Cargo.lock", |text| {
-        ["itcare-operator", "itcare-lab", "itcare-sim"].iter().fold(text.to_owned(), |text, name| {
-            text.replace(&format!("{}{old}", ours(name)), &format!("{}{new}", ours(name)))
-        })
+        ["itcare-operator", "itcare-chance", "itcare-lab", "itcare-sim"]
+            .iter()
+            .fold(text.to_owned(), |text, name| {
+                text.replace(&format!("{}{old}", ours(name)), &format!("{}{new}", ours(name)))
+            })
     });
 }
 

@@ -58,11 +58,16 @@ fn in_send_window(action: &Action, fence: Fence, site: &Site) -> bool {
     }
 }
 
+/// A VM that is made later than this after the call is somebody else's: ours may have been renamed before we saw it.
+const LONGEST_CREATION: Duration = Duration::from_secs(24 * 3600);
+
 /// Whether what is known of this VM's making contradicts that our call made it.
 #[must_use]
 pub fn may_be_made_by(item: &Listed, intent: &Intent, site: &Site) -> bool {
     let time_fits = match (item.created_at, intent.fence.date) {
-        (Some(made), Some(date)) => made >= time::before(date, SKEW),
+        (Some(made), Some(date)) => {
+            made >= time::before(date, SKEW) && made <= time::after(date, LONGEST_CREATION)
+        }
         (Some(_) | None, None) | (None, Some(_)) => true,
     };
     let user_fits = match (&item.created_by, &site.creator) {

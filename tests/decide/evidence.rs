@@ -109,6 +109,8 @@ fn a_vm_may_be_of_our_making_unless_its_birth_contradicts() {
         ("made half a minute before the fence: two clocks", vm(Some(-630), Some(US)), true),
         ("made before that", vm(Some(-631), Some(US)), false),
         ("made long before the fence", vm(Some(-3600), Some(US)), false),
+        ("made a day after the fence", vm(Some(-600 + 24 * 3600), Some(US)), true),
+        ("made later than that: ours was renamed", vm(Some(-599 + 24 * 3600), None), false),
     ] {
         assert_eq!(may_be_made_by(&item, &intent, &site()), expected, "{sentence}");
     }

@@ -20,6 +20,13 @@ pub fn all(world: &World, story: &Story, past: &Past<'_>) {
         if let Some(id) = object.ledger()["instance"].as_i64() {
             owners.insert(id, name.clone());
         }
+        // It names the action that made its VM, which somebody renamed before it was seen: a person must say which
+        // one it is.
+        let done = object.ledger()["intent"]["done"].as_i64();
+        if done.is_some() && object.is_stalled("InstanceMissing") {
+            let made = past.vms.values().filter(|vm| vm.created_by_action == done);
+            owners.extend(made.map(|vm| (vm.id, name.clone())));
+        }
         instance(world, story, past, &object, &name);
     }
     for object in world.api.list(SNAPSHOTS).into_iter().map(Seen) {

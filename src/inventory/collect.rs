@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Changed, Doubt, Inventory, ServiceView};
+use super::{Changed, Doubt, Failing, Inventory, ServiceView};
 use crate::api::{ActionFilter, InstanceFilter, Priority};
 use crate::model::{
     Action, ActionId, ActionStatus, Failure, FailureClass, HostName, InstanceId, Listed, ServiceId,
@@ -108,14 +108,13 @@ impl Inventory {
                     state.vanished.push((at, service, gone));
                 }
                 let failing = state.failing.remove(&service);
-                let is_back = failing.is_some_and(|since| at.saturating_sub(since) >= OUTAGE);
+                let is_back = failing.is_some_and(|failing| at.saturating_sub(failing.since) >= OUTAGE);
                 match before.map(|before| view.changed_since(before)) {
                     // Whoever waits out a failure need not any longer.
                     Some(_) if is_back => changes.push(Changed::Service { service, items: None }),
                     Some(items) if items.is_empty() => {}
                     items => changes.push(Changed::Service { service, items }),
                 }
-                state.list_errors.remove(&service);
                 state.services.insert(service, Arc::new(view));
             }
         });
@@ -147,8 +146,8 @@ impl Inventory {
         tracing::warn!(class = failure.class.as_str(), message = %failure.message, "listing instances failed");
         self.with(|state| {
             for service in services {
-                state.list_errors.insert(*service, (at, failure.clone()));
-                state.failing.entry(*service).or_insert(at);
+                let since = state.failing.get(service).map_or(at, |before| before.since);
+                state.failing.insert(*service, Failing { since, at, failure: failure.clone() });
             }
         });
         self.answer();
@@ -165,9 +164,9 @@ impl Inventory {
         let result = self.0.client.actions(&filter, permit).await;
         let ended = self.with(|state| match result {
             Ok(actions) => {
-                let running: Vec<Action> =
-                    actions.into_iter().filter(|action| action.status.is_running()).collect();
-                let before = state.running.replace((at, Arc::new(running.clone())));
+                let running: Arc<Vec<Action>> =
+                    Arc::new(actions.into_iter().filter(|action| action.status.is_running()).collect());
+                let before = state.running.replace((at, Arc::clone(&running)));
                 state.running_error = None;
                 before.map(|(_, before)| ended(&before, &running)).unwrap_or_default()
             }

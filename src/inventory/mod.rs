@@ -51,9 +51,7 @@ pub struct Settings {
 #[derive(Default)]
 struct State {
     services: HashMap<ServiceId, Arc<ServiceView>>,
-    list_errors: HashMap<ServiceId, (Duration, Failure)>,
-    /// Since when no list of these services came in.
-    failing: HashMap<ServiceId, Duration>,
+    failing: HashMap<ServiceId, Failing>,
     running: Option<(Duration, Arc<Vec<Action>>)>,
     running_error: Option<(Duration, Failure)>,
     wanted_lists: BTreeSet<ServiceId>,
@@ -77,6 +75,13 @@ struct State {
     doubted: HashMap<ServiceId, Doubt>,
     /// Services where a recorded id read right under this account.
     proven: BTreeSet<ServiceId>,
+}
+
+/// No list of a service comes in: since when, when the last one was asked for, and why that one failed.
+struct Failing {
+    since: Duration,
+    at: Duration,
+    failure: Failure,
 }
 
 /// Since when, and because of which.
@@ -118,7 +123,6 @@ impl Inventory {
     pub fn set_in_use(&self, in_use: BTreeMap<ServiceId, BTreeSet<InstanceId>>) {
         self.with(|state| {
             state.services.retain(|service, _| in_use.contains_key(service));
-            state.failing.retain(|service, _| in_use.contains_key(service));
             state.doubted.retain(|service, doubt| {
                 in_use.get(service).is_some_and(|recorded| !recorded.is_disjoint(&doubt.vanished))
             });
@@ -199,8 +203,10 @@ impl Inventory {
                 if state.services.get(&service).is_some_and(|view| view.at >= since) {
                     return Some(Ok(()));
                 }
-                match state.list_errors.get(&service) {
-                    Some((at, failure)) if *at >= asked => return Some(Err(failure.clone())),
+                match state.failing.get(&service) {
+                    Some(Failing { at, failure, since: _ }) if *at >= asked => {
+                        return Some(Err(failure.clone()));
+                    }
                     Some(_) | None => {}
                 }
                 state.wanted_lists.insert(service);
@@ -281,8 +287,7 @@ impl Inventory {
     /// Whether no list comes in, of any service in use.
     pub(super) fn is_failing(&self) -> bool {
         self.with(|state| {
-            !state.failing.is_empty()
-                && state.in_use.keys().all(|service| state.failing.contains_key(service))
+            !state.in_use.is_empty() && state.in_use.keys().all(|service| state.failing.contains_key(service))
         })
     }
 
@@ -297,7 +302,6 @@ impl Inventory {
         self.with(|state| {
             state.services.clear();
             state.running = None;
-            state.list_errors.clear();
             state.failing.clear();
             state.running_error = None;
         });

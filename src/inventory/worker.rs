@@ -10,9 +10,8 @@ use super::{Inventory, State, collect};
 use crate::api::Priority;
 use crate::platform::{Gate, Health};
 
-/// While no list comes in, any answer of ITCare's is worth a sweep before its time, but no sooner after the last one;
-/// each such one that fails all the same doubles
-/// this.
+/// While no list comes in, any answer of ITCare's is worth a sweep before its time, but no sooner after the last one.
+/// Each such sweep that fails all the same doubles this.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// Why lists are read.

@@ -193,7 +193,7 @@ async fn crowd(stage: &Stage, report: &mut Report, mode: Mode, objects: usize) {
     let ids = stage.ids();
     for number in 0..failing {
         let matches = Match { instance: Some(ids[&name(number)]), mutating: Some(true), ..Match::default() };
-        let refuse = FaultKind::Status { code: 500, body: String::new(), headers: [].into(), effect: false };
+        let refuse = FaultKind::status(500, false);
         stage.bench.sim.inject(Fault::always(matches, refuse));
     }
     stage.bench.sim.config(|config| config.time = itcare_sim::Config::auto(Duration::from_secs(2)).time);

@@ -243,7 +243,7 @@ async fn a_broken_change_is_ambiguous_whether_it_had_its_effect_or_not_and_never
         (FaultKind::Html { code: 502, effect: true }, true),
         (FaultKind::Html { code: 200, effect: false }, false),
         (FaultKind::WrongTypes, true),
-        (FaultKind::Status { code: 500, body: String::new(), headers: [].into(), effect: true }, true),
+        (FaultKind::status(500, true), true),
     ];
     for (kind, effect) in rows {
         let cloud = Cloud::new();

@@ -17,10 +17,7 @@ async fn longest(crowd: usize) -> Duration {
     scene::until_ready(&world, 1).await;
     let id = world.sim.instances().first().expect("it is made").id;
     // Every other creation fails in a way that proves nothing, and is tried and looked for again and again.
-    world.sim.inject(Fault::always(
-        Match::operation(Operation::Create),
-        FaultKind::Status { code: 503, body: String::new(), headers: [].into(), effect: false },
-    ));
+    world.sim.inject(Fault::always(Match::operation(Operation::Create), FaultKind::status(503, false)));
     for number in 0..crowd {
         world.apply(scene::manifest("loud", &format!("vm{number:05}"), json!({})));
     }

@@ -174,8 +174,7 @@ async fn whatever_alerts_and_dashboard_name_the_running_operator_exposes() {
     let bench = Bench::new("observed").await;
     let operator = bench.operator(&["--detail-interval=3s"]);
     operator.ready().await;
-    let status =
-        |code| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect: false };
+    let status = |code| FaultKind::status(code, false);
     // A life with its troubles: a server error, a request to slow down, a right that lacks, a refusal.
     bench.sim.inject(Fault::once(Match::operation(Operation::List), status(500)));
     bench.sim.inject(Fault::once(Match::operation(Operation::Start), status(429)));

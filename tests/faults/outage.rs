@@ -202,12 +202,7 @@ impl Outage {
 
     fn begin(&self, world: &World, replica: &Replica) {
         let calls = || Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() };
-        let status = |code| FaultKind::Status {
-            code,
-            body: r#"{"code":"E","message":"injected","status":"ERROR"}"#.to_owned(),
-            headers: BTreeMap::new(),
-            effect: false,
-        };
+        let status = |code| FaultKind::error(code, false);
         let inject = |matches, kind| {
             world.sim.inject(Fault::always(matches, kind));
         };

@@ -1,6 +1,5 @@
 //! Every call that a good run makes goes wrong, in every way that calls go wrong.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +16,7 @@ pub type Way = (&'static str, FaultKind);
 
 /// The ways of every call. "after" means that the call took effect.
 pub fn ways() -> Vec<Way> {
-    let status = |code, effect| FaultKind::Status {
-        code,
-        body: r#"{"code":"E","message":"injected","status":"ERROR"}"#.to_owned(),
-        headers: BTreeMap::new(),
-        effect,
-    };
+    let status = FaultKind::error;
     let retry = |code, wait, effect| FaultKind::RetryAfter { code, wait, effect };
     let seconds = Duration::from_secs;
     vec![

@@ -1,7 +1,6 @@
 //! Health over whole lives, next to kstatus: every version of an object is read by both, so that the checks of
 //! the suite `status` (nothing done too early, nothing failed that heals by itself) hold for Argo CD too.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use itcare_lab::kstatus::Status;
@@ -84,7 +83,7 @@ async fn a_vm_is_healthy_when_it_is_done_and_never_before() {
 
 #[tokio::test(start_paused = true)]
 async fn what_heals_by_itself_is_never_degraded() {
-    let down = FaultKind::Status { code: 503, body: String::new(), headers: BTreeMap::new(), effect: false };
+    let down = FaultKind::status(503, false);
     let faults =
         [down, FaultKind::DropAfter, FaultKind::DropBefore, FaultKind::Truncate, FaultKind::ExpireTokens];
     for fault in faults {

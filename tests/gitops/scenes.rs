@@ -88,7 +88,7 @@ async fn trouble(scenes: &mut BTreeMap<Name, Value>) {
     world.quiet().await;
     vm(scenes, "healthy_observed", &world);
     world.patch("web", json!({"managementPolicy": "Manage", "powerState": "Stopped"}));
-    let down = FaultKind::Status { code: 503, body: String::new(), headers: BTreeMap::new(), effect: false };
+    let down = FaultKind::status(503, false);
     let calls = Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() };
     world.sim.inject(Fault::always(calls, down));
     world.until_reason("web", "ProgressingWithRetry").await;

@@ -1,7 +1,6 @@
 //! What the operator depends on goes away for a while: ITCare refuses, answers 503 or is frozen; the API server is
 //! killed, stopped or frozen; etcd restarts. The operator is never restarted, and ends with everything as wished.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,8 +67,7 @@ async fn itcare_away(name: &str, seed: u64, span: Duration) {
     sleep(span).await;
     story.shop.cloud.refuse(false).await;
     story.act(2).await;
-    let unavailable =
-        FaultKind::Status { code: 503, body: String::new(), headers: BTreeMap::new(), effect: false };
+    let unavailable = FaultKind::status(503, false);
     story.shop.cloud.inject(&Fault::always(Match::any(), unavailable)).await;
     story.act(4).await;
     sleep(span).await;

@@ -85,7 +85,7 @@ async fn a_crash_at_any_moment_of_a_deletion_deletes_once_and_wholly() {
 
 #[tokio::test(start_paused = true)]
 async fn no_outage_lets_an_object_go_before_its_vm() {
-    let all = |code| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect: false };
+    let all = |code| FaultKind::status(code, false);
     for (name, kind) in [
         ("no connection", FaultKind::DropBefore),
         ("500 for all", all(500)),

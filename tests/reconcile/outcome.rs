@@ -1,7 +1,6 @@
 //! A creation whose answer is lost, late, wrong or a lie. Whatever happens: one VM, and the guard clears
 //! itself. Every case runs twice, with and without a cloud that refuses a second VM of one name.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use itcare_sim::{Fault, FaultKind, Match, Operation, Wait};
@@ -9,19 +8,15 @@ use serde_json::json;
 
 use crate::support::{World, manifest};
 
-fn status(code: u16, effect: bool) -> FaultKind {
-    FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect }
-}
-
 /// Faults after which one VM must exist without anybody's help, and how often the creation may be sent.
 fn survivable() -> Vec<(&'static str, FaultKind, usize)> {
     vec![
         ("reply lost after the effect", FaultKind::DropAfter, 1),
         ("reset before the effect", FaultKind::DropBefore, 2),
-        ("500 with effect", status(500, true), 1),
-        ("500 without effect", status(500, false), 2),
+        ("500 with effect", FaultKind::status(500, true), 1),
+        ("500 without effect", FaultKind::status(500, false), 2),
         ("502 page of a gateway with effect", FaultKind::Html { code: 502, effect: true }, 1),
-        ("503 without effect", status(503, false), 2),
+        ("503 without effect", FaultKind::status(503, false), 2),
         (
             "503 with Retry-After, with effect",
             FaultKind::RetryAfter { code: 503, wait: Wait::Seconds(20), effect: true },
@@ -49,15 +44,11 @@ fn survivable() -> Vec<(&'static str, FaultKind, usize)> {
             FaultKind::RetryAfter { code: 429, wait: Wait::Date(Duration::from_secs(30)), effect: false },
             2,
         ),
-        ("429 alone", status(429, false), 2),
+        ("429 alone", FaultKind::status(429, false), 2),
         ("401", FaultKind::ExpireTokens, 2),
-        ("403 once", status(403, false), 2),
+        ("403 once", FaultKind::status(403, false), 2),
         ("the action vanishes", FaultKind::ActionVanishes, 1),
-        (
-            "a reply without a body",
-            FaultKind::Status { code: 202, body: String::new(), headers: BTreeMap::new(), effect: true },
-            1,
-        ),
+        ("a reply without a body", FaultKind::status(202, true), 1),
     ]
 }
 

@@ -1,6 +1,5 @@
 //! The one-shot reset: at most once for each request, whatever happens.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use itcare_sim::{Fault, FaultKind, Match, Operation};
@@ -58,8 +57,7 @@ async fn a_reset_runs_once_for_each_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reset_never_runs_twice_and_says_when_nobody_knows() {
-    let status =
-        |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
+    let status = FaultKind::status;
     for (name, kind, most) in [
         ("lost reply", FaultKind::DropAfter, 1),
         ("reset before", FaultKind::DropBefore, 0),
@@ -120,8 +118,7 @@ async fn a_request_that_is_refused_is_tried_until_its_end_and_then_told() {
     let world = running().await;
     let _operator = world.start();
     world.until_reason("web", "Running").await;
-    let refuse =
-        FaultKind::Status { code: 422, body: String::new(), headers: BTreeMap::new(), effect: false };
+    let refuse = FaultKind::status(422, false);
     world.sim.inject(Fault::always(Match::operation(Operation::Reset), refuse));
     world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
     world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;

@@ -1,6 +1,5 @@
 //! Snapshots: taken, waited for, recovered, expired, removed; and the one slot that everybody shares.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use itcare_sim::{Config, Fault, FaultKind, Latencies, Match, Operation, Time};
@@ -69,8 +68,7 @@ async fn a_snapshot_is_taken_shown_and_removed() {
 
 #[tokio::test(start_paused = true)]
 async fn any_answer_to_taking_a_snapshot_makes_one() {
-    let status =
-        |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
+    let status = FaultKind::status;
     for single in [true, false] {
         for (name, kind, effects) in [
             ("lost reply", FaultKind::DropAfter, 1),
@@ -157,8 +155,7 @@ async fn a_recovery_runs_once_for_each_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recovery_never_runs_twice() {
-    let status =
-        |code, effect| FaultKind::Status { code, body: String::new(), headers: BTreeMap::new(), effect };
+    let status = FaultKind::status;
     for (name, kind, most) in [
         ("lost reply", FaultKind::DropAfter, 1),
         ("reset before", FaultKind::DropBefore, 0),

@@ -1,6 +1,5 @@
 //! One test for each phase of an object: what the tools read while it lasts, and no more often than it changes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use itcare_lab::kstatus::Status::{Current, Failed, InProgress, Terminating};
@@ -71,7 +70,7 @@ async fn trouble_that_may_pass_is_in_progress_and_ends_well() {
     world.quiet().await;
     let tape = Tape::of(&world.api, VM, "web");
     world.pass(Duration::from_millis(5)).await;
-    let down = FaultKind::Status { code: 503, body: String::new(), headers: BTreeMap::new(), effect: false };
+    let down = FaultKind::status(503, false);
     world
         .sim
         .inject(Fault::always(Match { path_contains: Some("/itcare/".to_owned()), ..Match::any() }, down));

@@ -1,6 +1,5 @@
 //! What fails: ITCare's calls, the API server's, both for one call or for a while; and how all of it is mended.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use itcare_lab::memory::{self, Verb};
@@ -14,12 +13,7 @@ use crate::support::World;
 
 /// The ways in which a call to ITCare goes wrong. "after" means that it took effect.
 fn ways() -> Vec<(&'static str, FaultKind)> {
-    let status = |code, effect| FaultKind::Status {
-        code,
-        body: r#"{"code":"E","message":"injected","status":"ERROR"}"#.to_owned(),
-        headers: BTreeMap::new(),
-        effect,
-    };
+    let status = FaultKind::error;
     let retry = |code, wait, effect| FaultKind::RetryAfter { code, wait, effect };
     let seconds = Duration::from_secs;
     vec![

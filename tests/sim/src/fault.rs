@@ -201,6 +201,19 @@ pub enum FaultKind {
     NotFound,
 }
 
+impl FaultKind {
+    /// An answer with this status and an empty body.
+    pub fn status(code: u16, effect: bool) -> Self {
+        Self::Status { code, body: String::new(), headers: BTreeMap::new(), effect }
+    }
+
+    /// The same with an error object of the API in its body.
+    pub fn error(code: u16, effect: bool) -> Self {
+        let body = r#"{"code":"E","message":"injected","status":"ERROR"}"#.to_owned();
+        Self::Status { code, body, headers: BTreeMap::new(), effect }
+    }
+}
+
 /// What `Retry-After` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

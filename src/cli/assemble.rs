@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::runtime::events::{Recorder, Reporter};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::controller::census::Census;
-use crate::controller::memory::{Machines, Objects};
+use crate::controller::memory::Machines;
 use crate::controller::meter::Meter;
-use crate::controller::slots::Slots;
-use crate::controller::wake::wakes;
+use crate::controller::objects::Objects;
+use crate::controller::queue::Queue;
 use crate::controller::{Context, Registry, Settings, run};
 use crate::crd::FIELD_MANAGER;
 use crate::inventory::{self, Inventory};
@@ -70,7 +70,6 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
         inventory::Settings { observe_interval: settings.observe_interval, page_size },
         changed,
     );
-    let (waker, wakes) = wakes();
     let clusters = std::iter::once(&settings.cluster).chain(&settings.previous_clusters).cloned().collect();
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) };
     let context = Arc::new(Context {
@@ -84,17 +83,17 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
         gate: gate.clone(),
         census: Census::new(meter.clone()),
         meter: meter.clone(),
-        slots: Slots::new(settings.passes),
+        queue: Queue::new(settings.passes),
         untold: Arc::new(Semaphore::new(1)),
         settings,
         instances: Objects::default(),
         snapshots: Objects::default(),
         machines: Machines::default(),
-        waker,
+        touched: Notify::new(),
         stop: stop.clone(),
     });
     let observed = inventory.run(gate.clone(), health.clone(), stop.clone());
-    let controlled = run::run(context, namespaces, watches, wakes, changes, health.clone(), stop.clone());
+    let controlled = run::run(context, namespaces, watches, changes, health.clone(), stop.clone());
     let watched = credentials(&itcare, gate, &health, &meter, &stop);
     tokio::join!(observed, controlled, watched);
 }

@@ -13,7 +13,7 @@ use super::gather;
 use super::send;
 use super::subject::{Gathered, Machine, Subject};
 use crate::api::Permit;
-use crate::crd::{FINALIZER, LEDGER_ANNOTATION, Record};
+use crate::crd::{FINALIZER, Fetched, LEDGER_ANNOTATION, Record};
 use crate::decide::decision::{Call, CallAction, Guarded, GuardedCall};
 use crate::decide::{Outcome, Step};
 use crate::model::{AttemptId, Failure, InstanceId, Intent, Ledger, ObjectKey, Observed};
@@ -61,17 +61,15 @@ pub async fn act<K: Subject>(
         }
         Step::DropLedger => {
             let patch = json!({"metadata": {
-                "resourceVersion": record.metadata.resource_version,
+                "resourceVersion": record.version,
                 "annotations": {LEDGER_ANNOTATION: null},
             }});
             written(context, patch_metadata(context, record, &patch).await?)
         }
         Step::RemoveFinalizer => {
-            let finalizers: Vec<&String> =
-                record.metadata.finalizers.iter().flatten().filter(|name| *name != FINALIZER).collect();
             let patch = json!({"metadata": {
-                "resourceVersion": record.metadata.resource_version,
-                "finalizers": finalizers,
+                "resourceVersion": record.version,
+                "finalizers": record.other_finalizers,
             }});
             written(context, patch_metadata(context, record, &patch).await?)
         }
@@ -125,7 +123,7 @@ async fn delete<K: Subject>(
             let Some(written) = write_ledger(context, record, &next, false).await? else {
                 return Ok(Acted::Lost);
             };
-            K::wrote(context, Arc::new(written));
+            K::wrote(context, written);
             ledger = Some(next);
         }
         None => match gather::unchanged(context, record).await {
@@ -187,7 +185,7 @@ async fn permit<K: Subject>(context: &Context, gathered: &Gathered<K>) -> Turn {
 
 fn written<K: Subject>(context: &Context, record: Option<Record<K>>) -> Result<Acted, kube::Error> {
     let Some(record) = record else { return Ok(Acted::Lost) };
-    K::wrote(context, Arc::new(record));
+    K::wrote(context, record);
     Ok(Acted::Done)
 }
 
@@ -199,13 +197,12 @@ async fn write_ledger<K: Subject>(
     finalizer: bool,
 ) -> Result<Option<Record<K>>, kube::Error> {
     let mut metadata = json!({
-        "resourceVersion": record.metadata.resource_version,
+        "resourceVersion": record.version,
         "annotations": {LEDGER_ANNOTATION: ledger.to_text()},
     });
-    if finalizer && !record.has_finalizer() {
-        let mut all: Vec<&str> = record.metadata.finalizers.iter().flatten().map(String::as_str).collect();
-        all.push(FINALIZER);
-        metadata["finalizers"] = json!(all);
+    if finalizer && !record.has_finalizer {
+        let all = record.other_finalizers.iter().map(String::as_str).chain([FINALIZER]);
+        metadata["finalizers"] = json!(all.collect::<Vec<_>>());
     }
     patch_metadata(context, record, &json!({"metadata": metadata})).await
 }
@@ -215,16 +212,14 @@ async fn patch_metadata<K: Subject>(
     record: &Record<K>,
     patch: &serde_json::Value,
 ) -> Result<Option<Record<K>>, kube::Error> {
-    let Some(key) = record.key() else {
-        return Ok(None);
-    };
-    let api: Api<Record<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
+    let key = &record.key;
+    let api: Api<Fetched<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
     let parameters =
         PatchParams { field_manager: Some(crate::crd::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match api.patch(&key.name, &parameters, &Patch::Merge(patch)).await {
-        Ok(record) => Ok(Some(record)),
+        Ok(fetched) => Ok(Some(fetched.record)),
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
-            refresh::<K>(context, &key).await?;
+            refresh::<K>(context, key).await?;
             Ok(None)
         }
         Err(error) => Err(error),
@@ -234,7 +229,7 @@ async fn patch_metadata<K: Subject>(
 /// After a lost race: the next pass must see the winner's write.
 async fn refresh<K: Subject>(context: &Context, key: &ObjectKey) -> Result<(), kube::Error> {
     if let Some(live) = gather::get::<K>(context, key).await? {
-        K::wrote(context, Arc::new(live));
+        K::wrote(context, live);
     }
     Ok(())
 }
@@ -278,8 +273,7 @@ async fn guarded_call<K: Subject>(
     let Some(written) = write_ledger(context, &gathered.record, &ledger, true).await? else {
         return Ok(Acted::Lost);
     };
-    let written = Arc::new(written);
-    K::wrote(context, Arc::clone(&written));
+    K::wrote(context, written.clone());
     let result = send::guarded(context, &guarded.call, &attempt, permit).await;
     ended(context, machine);
     let outcome = send::outcome(context, kind, result);
@@ -295,11 +289,7 @@ async fn guarded_call<K: Subject>(
 /// Takes back the intent of a call that was not sent. Whoever wrote the object in between (a user, most likely)
 /// did not touch the ledger, so it is tried on top of theirs. Failing costs time only: the intent is then
 /// resolved by looking, and so is that of a leader that was deposed.
-async fn clear_intent<K: Subject>(
-    context: &Context,
-    written: Arc<Record<K>>,
-    ledger: &Ledger,
-) -> Option<Ledger> {
+async fn clear_intent<K: Subject>(context: &Context, written: Record<K>, ledger: &Ledger) -> Option<Ledger> {
     let mut cleared = ledger.next();
     cleared.intent = None;
     let mut on = written;
@@ -309,18 +299,15 @@ async fn clear_intent<K: Subject>(
         }
         match write_ledger(context, &on, &cleared, true).await {
             Ok(Some(record)) => {
-                K::wrote(context, Arc::new(record));
+                K::wrote(context, record);
                 return Some(cleared);
             }
             Ok(None) => {
-                let key = on.key()?;
-                let live = gather::get::<K>(context, &key).await.ok()??;
-                if live.metadata.uid != on.metadata.uid
-                    || live.annotation(LEDGER_ANNOTATION) != Some(&ledger.to_text())
-                {
+                let live = gather::get::<K>(context, &on.key).await.ok()??;
+                if live.uid != on.uid || live.ledger() != Some(ledger.to_text()) {
                     return None;
                 }
-                on = Arc::new(live);
+                on = live;
             }
             Err(_) => return None,
         }

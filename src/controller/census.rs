@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::meter::Meter;
+use super::queue::Item;
 use super::record::controller;
 use super::subject::Subject;
 use crate::crd::{ConditionType, Reason, Record};
@@ -20,7 +21,7 @@ use crate::model::ObjectKey;
 /// The count.
 pub struct Census {
     meter: Meter,
-    standings: Mutex<HashMap<(&'static str, ObjectKey), Standing>>,
+    standings: Mutex<HashMap<Item, Standing>>,
 }
 
 /// One condition: type, status, reason.
@@ -29,7 +30,14 @@ type Told = (ConditionType, &'static str, Reason);
 /// How one object stands.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Standing {
-    conditions: Vec<Told>,
+    conditions: Box<[Told]>,
+    /// Only of objects on their way, and of snapshots.
+    times: Option<Box<Times>>,
+}
+
+/// Since when.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Times {
     deleting: Option<Timestamp>,
     /// Since when work goes on, whatever its reasons were in between.
     reconciling: Option<Timestamp>,
@@ -66,13 +74,13 @@ impl Census {
     }
 
     /// An object came or changed.
-    pub fn saw<K: Subject>(&self, key: ObjectKey, record: &Record<K>) {
-        let deleting = record.metadata.deletion_timestamp.as_ref().map(|time| time.0);
-        let standing = standing(record.status_text(), deleting);
+    pub fn saw<K: Subject>(&self, record: &Record<K>) {
+        let deleting = record.deleted;
+        let standing = standing(&record.status_text(), deleting);
         let controller = controller::<K>();
         let old = self.with(|all| {
             self.count(controller, &standing, 1);
-            all.insert((controller, key), standing)
+            all.insert(K::item(record.key.clone()), standing)
         });
         if let Some(old) = old {
             self.count(controller, &old, -1);
@@ -82,7 +90,7 @@ impl Census {
     /// An object is gone.
     pub fn gone<K: Subject>(&self, key: &ObjectKey) {
         let controller = controller::<K>();
-        if let Some(old) = self.with(|all| all.remove(&(controller, key.clone()))) {
+        if let Some(old) = self.with(|all| all.remove(&K::item(key.clone()))) {
             self.count(controller, &old, -1);
         }
     }
@@ -91,8 +99,8 @@ impl Census {
     pub fn listed<K: Subject>(&self, keys: &HashSet<ObjectKey>) {
         let controller = controller::<K>();
         self.with(|all| {
-            all.retain(|(of, key), standing| {
-                let keep = *of != controller || keys.contains(key);
+            all.retain(|item, standing| {
+                let keep = item.controller() != controller || keys.contains(item.key());
                 if !keep {
                     self.count(controller, standing, -1);
                 }
@@ -106,13 +114,16 @@ impl Census {
         let since = |time: &Timestamp| now.duration_since(*time).as_secs_f64().max(0.0);
         self.with(|all| {
             for controller in ["instance", "snapshot"] {
-                let own =
-                    || all.iter().filter(|((of, _), _)| *of == controller).map(|(_, standing)| standing);
-                let deleting = own().filter_map(|standing| standing.deleting.as_ref()).min();
-                let reconciling = own().filter_map(|standing| standing.reconciling.as_ref()).min();
+                let own = || {
+                    let all = all.iter().filter(|(item, _)| item.controller() == controller);
+                    all.filter_map(|(_, standing)| standing.times.as_deref())
+                };
+                let deleting = own().filter_map(|times| times.deleting.as_ref()).min();
+                let reconciling = own().filter_map(|times| times.reconciling.as_ref()).min();
                 self.meter.waits(controller, deleting.map_or(0.0, since), reconciling.map_or(0.0, since));
             }
-            let oldest = all.values().filter_map(|standing| standing.recoverable.as_ref()).min();
+            let times = all.values().filter_map(|standing| standing.times.as_deref());
+            let oldest = times.filter_map(|times| times.recoverable.as_ref()).min();
             self.meter.snapshot_age(oldest.map_or(0.0, since));
         });
     }
@@ -124,7 +135,7 @@ impl Census {
         }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<(&'static str, ObjectKey), Standing>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Item, Standing>) -> T) -> T {
         act(&mut self.standings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -132,14 +143,15 @@ impl Census {
 /// A status that does not decode tells nothing.
 fn standing(status: &str, deleting: Option<Timestamp>) -> Standing {
     let shown: Shown<'_> = serde_json::from_str(status).unwrap_or_default();
-    let conditions: Vec<Told> = shown.conditions.iter().filter_map(told).collect();
+    let conditions: Box<[Told]> = shown.conditions.iter().filter_map(told).collect();
     let available = |(type_, status, _): &Told| *type_ == ConditionType::Available && *status == "True";
     let recoverable = conditions.iter().any(available).then_some(shown.created_at).flatten();
     let working = |shown: &&ShownCondition<'_>| {
         shown.type_ == ConditionType::Reconciling.as_str() && shown.status == "True"
     };
     let reconciling = shown.conditions.iter().find(working).and_then(|shown| shown.last_transition_time);
-    Standing { conditions, deleting, reconciling, recoverable }
+    let times = Times { deleting, reconciling, recoverable };
+    Standing { conditions, times: (times != Times::default()).then(|| Box::new(times)) }
 }
 
 fn told(shown: &ShownCondition<'_>) -> Option<Told> {
@@ -152,7 +164,7 @@ fn told(shown: &ShownCondition<'_>) -> Option<Told> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crd::{ITCareInstance, ITCareSnapshot};
+    use crate::crd::{Fetched, ITCareInstance, ITCareSnapshot};
     use crate::platform::metrics::Metrics;
 
     fn census() -> (Census, Metrics) {
@@ -160,14 +172,14 @@ mod tests {
         (Census::new(Meter::new(&metrics)), metrics)
     }
 
-    fn record<K: Subject>(name: &str, status: &serde_json::Value) -> (ObjectKey, Record<K>) {
+    fn record<K: Subject>(name: &str, status: &serde_json::Value) -> Record<K> {
         let deleting = status.get("deleting").cloned();
         let object = serde_json::json!({
             "metadata": {"namespace": "shop", "name": name, "deletionTimestamp": deleting},
             "spec": {},
             "status": status,
         });
-        (ObjectKey::new("shop", name), serde_json::from_value(object).unwrap())
+        serde_json::from_value::<Fetched<K>>(object).unwrap().record
     }
 
     fn stalled(reason: &str) -> serde_json::Value {
@@ -186,26 +198,26 @@ mod tests {
     #[test]
     fn an_object_counts_as_it_stands_now_and_no_longer_once_it_is_gone() {
         let (census, metrics) = census();
-        let (key, web) = record::<ITCareInstance>("web", &stalled("NameTaken"));
-        census.saw(key.clone(), &web);
-        census.saw(key.clone(), &web);
-        let (other, db) = record::<ITCareInstance>("db", &stalled("NameTaken"));
-        census.saw(other, &db);
+        let web = record::<ITCareInstance>("web", &stalled("NameTaken"));
+        census.saw(&web);
+        census.saw(&web);
+        let db = record::<ITCareInstance>("db", &stalled("NameTaken"));
+        census.saw(&db);
         assert_eq!(value(&metrics, STALLED), Some(2.0));
-        census.saw(key.clone(), &record::<ITCareInstance>("web", &stalled("Conflict")).1);
+        census.saw(&record::<ITCareInstance>("web", &stalled("Conflict")));
         assert_eq!(value(&metrics, STALLED), Some(1.0));
-        census.gone::<ITCareInstance>(&key);
-        census.gone::<ITCareInstance>(&key);
+        census.gone::<ITCareInstance>(&web.key);
+        census.gone::<ITCareInstance>(&web.key);
         assert_eq!(value(&metrics, "itcare_operator_objects{controller=\"instance\"}"), Some(1.0));
     }
 
     #[test]
     fn a_new_list_ends_what_it_does_not_show_of_its_own_kind() {
         let (census, metrics) = census();
-        let (web, record_web) = record::<ITCareInstance>("web", &stalled("NameTaken"));
-        let (before, record_before) = record::<ITCareSnapshot>("before", &stalled("SlotTaken"));
-        census.saw(web, &record_web);
-        census.saw(before, &record_before);
+        let web = record::<ITCareInstance>("web", &stalled("NameTaken"));
+        let before = record::<ITCareSnapshot>("before", &stalled("SlotTaken"));
+        census.saw(&web);
+        census.saw(&before);
         census.listed::<ITCareInstance>(&HashSet::new());
         assert_eq!(value(&metrics, "itcare_operator_objects{controller=\"instance\"}"), Some(0.0));
         assert_eq!(value(&metrics, "itcare_operator_objects{controller=\"snapshot\"}"), Some(1.0));
@@ -219,8 +231,8 @@ mod tests {
         let deleting = serde_json::json!({"deleting": "2026-01-02T00:00:00Z", "conditions": [
             {"type": "Reconciling", "status": "True", "reason": "Deleting", "lastTransitionTime": "2026-01-02T00:59:00Z"},
         ]});
-        let (web, record_web) = record::<ITCareInstance>("web", &deleting);
-        census.saw(web.clone(), &record_web);
+        let web = record::<ITCareInstance>("web", &deleting);
+        census.saw(&web);
         let snapshot = |available: &str, created: &str| {
             serde_json::json!({"createdAt": created, "conditions": [
                 {"type": "Available", "status": available, "reason": "Available"},
@@ -230,8 +242,8 @@ mod tests {
             ("old", snapshot("False", "2026-01-01T00:00:00Z")),
             ("good", snapshot("True", "2026-01-02T00:30:00Z")),
         ] {
-            let (key, record) = record::<ITCareSnapshot>(name, &status);
-            census.saw(key, &record);
+            let record = record::<ITCareSnapshot>(name, &status);
+            census.saw(&record);
         }
         census.age(now);
         let wait = "itcare_operator_deletion_wait_seconds{controller=\"instance\"}";
@@ -239,7 +251,7 @@ mod tests {
         let working = "itcare_operator_reconciling_seconds{controller=\"instance\"}";
         assert_eq!(value(&metrics, working), Some(60.0));
         assert_eq!(value(&metrics, "itcare_operator_oldest_snapshot_age_seconds"), Some(1800.0));
-        census.gone::<ITCareInstance>(&web);
+        census.gone::<ITCareInstance>(&web.key);
         census.age(now);
         assert_eq!(value(&metrics, wait), Some(0.0));
     }
@@ -251,8 +263,8 @@ mod tests {
             {"type": "Ready", "status": "True", "reason": "id-5220149"},
             {"type": "Custom", "status": "True", "reason": "Running"},
         ]});
-        let (web, record) = record::<ITCareInstance>("web", &foreign);
-        census.saw(web, &record);
+        let record = record::<ITCareInstance>("web", &foreign);
+        census.saw(&record);
         assert!(!metrics.text().contains("itcare_operator_conditions{"), "{}", metrics.text());
     }
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::runtime::events::Recorder;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::census::Census;
-use super::memory::{Learned, Machines, Objects};
+use super::memory::{Learned, Machines};
 use super::meter::Meter;
+use super::objects::Objects;
+use super::queue::Queue;
 use super::registry::Registry;
-use super::slots::Slots;
-use super::wake::Waker;
 use crate::api;
 use crate::crd::{ITCareInstance, ITCareSnapshot};
 use crate::decide::Site;
@@ -68,18 +68,18 @@ pub struct Context {
     pub census: Census,
     /// How the controllers are set.
     pub settings: Settings,
-    /// What is remembered of instances.
+    /// The instance objects.
     pub instances: Objects<ITCareInstance>,
-    /// What is remembered of snapshots.
+    /// The snapshot objects.
     pub snapshots: Objects<ITCareSnapshot>,
     /// What is remembered of VMs.
     pub machines: Machines,
-    /// Passes at once.
-    pub slots: Slots,
+    /// Which objects are looked at next.
+    pub queue: Queue,
     /// One deletion at a time may be in flight that its object does not tell of.
     pub untold: Arc<Semaphore>,
-    /// Wakes objects that do not change themselves.
-    pub waker: Waker,
+    /// The index of claims may have changed.
+    pub touched: Notify,
     /// No new effect once cancelled.
     pub stop: CancellationToken,
 }

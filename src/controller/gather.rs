@@ -1,6 +1,5 @@
 //! Reads: the start of a pass, and the single facts that the decision asks for.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Api;
@@ -9,7 +8,7 @@ use super::Context;
 use super::memory::KnownDetail;
 use super::subject::{Gathered, Machine, Subject};
 use crate::api::{self, ActionFilter, InstanceFilter, Priority};
-use crate::crd::{LEDGER_ANNOTATION, RECONCILE_ANNOTATION, Record};
+use crate::crd::{Fetched, Record};
 use crate::decide::instance::ObjectFacts;
 use crate::decide::{Cloud, Look, Need};
 use crate::model::{
@@ -17,25 +16,22 @@ use crate::model::{
 };
 
 /// What the API server and this process know: no call is made.
-pub fn start<K: Subject>(
-    context: &Context,
-    record: Arc<Record<K>>,
-) -> Option<(Gathered<K>, Option<Machine>)> {
-    let key = record.key()?;
-    let uid = record.metadata.uid.clone().unwrap_or_default();
+pub fn start<K: Subject>(context: &Context, record: Record<K>) -> Option<(Gathered<K>, Option<Machine>)> {
+    let key = record.key.clone();
+    let uid = record.uid.to_string();
     let spec = record.spec().ok()?;
     let status = record.status();
-    let ledger = Ledger::of(&key.to_string(), record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));
-    let written = Ledger::newest(record.annotation(LEDGER_ANNOTATION), None);
+    let ledger = Ledger::of(&key.to_string(), record.ledger().as_deref(), K::ledger_copy(&status));
+    let written = Ledger::newest(record.ledger().as_deref(), None);
     let object = ObjectFacts {
         key: key.clone(),
         uid: uid.clone(),
-        generation: record.metadata.generation.unwrap_or_default(),
-        created: record.metadata.creation_timestamp.as_ref().map(|time| time.0).unwrap_or_default(),
-        deleting: record.metadata.deletion_timestamp.is_some(),
-        has_finalizer: record.has_finalizer(),
+        generation: record.generation.unwrap_or_default(),
+        created: record.created.unwrap_or_default(),
+        deleting: record.deleted.is_some(),
+        has_finalizer: record.has_finalizer,
         has_ledger: written == ledger,
-        reconcile_requested: record.annotation(RECONCILE_ANNOTATION).map(str::to_owned),
+        reconcile_requested: record.reconcile_requested().map(str::to_owned),
     };
     let now = context.now();
     let usable =
@@ -50,7 +46,7 @@ pub fn start<K: Subject>(
         refresh(context, &mut cloud, machine, usable);
         if let Some(known) = machine.id.and_then(|id| context.machines.detail(id)) {
             due = known.at + context.settings.detail_interval;
-            cloud.detail = Observed::Present { value: known.detail.as_ref().clone(), at: known.at };
+            cloud.detail = Observed::Present { value: known.detail, at: known.at };
             cloud.storage = known.storage;
             cloud.network = known.network;
         }
@@ -116,7 +112,7 @@ pub async fn read<K: Subject>(
 
 /// How the calls of a pass queue: among those of its namespace, and first while nobody has seen the user's change.
 pub fn caller<K: Subject>(context: &Context, record: &Record<K>) -> (api::Client, Priority) {
-    let lane = record.metadata.namespace.as_deref().unwrap_or_default();
+    let lane = &record.key.namespace;
     let priority = if record.is_unseen() { Priority::User } else { Priority::FollowUp };
     (context.itcare.in_lane(lane), priority)
 }
@@ -206,8 +202,8 @@ async fn fetch<K: Subject>(
 
 fn keep(context: &Context, cloud: &Cloud) {
     if let Observed::Present { value, at } = &cloud.detail {
-        context.machines.keep(KnownDetail {
-            detail: Arc::new(value.clone()),
+        context.machines.keep(&KnownDetail {
+            detail: value.clone(),
             at: *at,
             storage: cloud.storage.clone(),
             network: cloud.network.clone(),
@@ -297,18 +293,15 @@ async fn look(
 
 /// Whether the object is still the one that the decision saw.
 pub async fn unchanged<K: Subject>(context: &Context, record: &Record<K>) -> Result<bool, Failure> {
-    let Some(key) = record.key() else {
-        return Ok(false);
-    };
-    match get::<K>(context, &key).await {
+    match get::<K>(context, &record.key).await {
         Ok(Some(live)) => {
-            let same = live.metadata.uid == record.metadata.uid
-                && live.metadata.generation == record.metadata.generation
-                && live.metadata.deletion_timestamp.is_some() == record.metadata.deletion_timestamp.is_some()
+            let same = live.uid == record.uid
+                && live.generation == record.generation
+                && live.deleted.is_some() == record.deleted.is_some()
                 // What whoever led before us began may stand in either.
-                && live.status_text() == record.status_text()
-                && live.annotation(LEDGER_ANNOTATION) == record.annotation(LEDGER_ANNOTATION);
-            K::wrote(context, Arc::new(live));
+                && live.is_same_status(record)
+                && live.is_same_ledger(record);
+            K::wrote(context, live);
             Ok(same)
         }
         Ok(None) => Ok(false),
@@ -322,8 +315,8 @@ pub async fn unchanged<K: Subject>(context: &Context, record: &Record<K>) -> Res
 
 /// The object as the API server has it now.
 pub async fn get<K: Subject>(context: &Context, key: &ObjectKey) -> Result<Option<Record<K>>, kube::Error> {
-    let api: Api<Record<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
-    api.get_opt(&key.name).await
+    let api: Api<Fetched<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
+    Ok(api.get_opt(&key.name).await?.map(|fetched| fetched.record))
 }
 
 /// What our own action tells: its process word, and the name under which we are recorded.

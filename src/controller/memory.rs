@@ -1,176 +1,19 @@
-//! What the shell keeps in memory, per object and per VM. Losing all of it costs fresh reads, no more.
+//! What the shell keeps in memory of VMs and of the account. Losing all of it costs fresh reads, no more.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::crd::{Kind, Record};
-use crate::decide::Memory;
+use serde::{Deserialize, Serialize};
+
 use crate::model::remote::{Network, Storage};
-use crate::model::{ActionId, Detail, HostName, InstanceId, ObjectKey, OperationKind, ServiceId};
-
-/// Per object: what was decided to be remembered, and the object as our last write returned it.
-pub struct Objects<K: Kind>(Mutex<HashMap<ObjectKey, Entry<K>>>);
-
-struct Entry<K: Kind> {
-    uid: String,
-    memory: Memory,
-    latest: Option<Arc<Record<K>>>,
-    /// Notes told already: an Event is for a change, not for a pass.
-    told: Vec<String>,
-    /// What the last pass decided upon, and until when that stands; `None` = the object must be looked at.
-    rest: Option<Rest>,
-    /// Passes in a row that asked to run again at once.
-    hot: u32,
-    /// Failures of ours (API server) in a row.
-    errors: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Rest {
-    basis: u64,
-    until: Option<Duration>,
-}
-
-impl<K: Kind> Default for Objects<K> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Kind> Objects<K> {
-    fn with<T>(&self, key: &ObjectKey, uid: &str, act: impl FnOnce(&mut Entry<K>) -> T) -> T {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Entry {
-            uid: uid.to_owned(),
-            memory: Memory::default(),
-            latest: None,
-            told: Vec::new(),
-            rest: None,
-            hot: 0,
-            errors: 0,
-        };
-        let entry = all.entry(key.clone()).or_insert_with(fresh);
-        if entry.uid != uid {
-            *entry = fresh();
-        }
-        act(entry)
-    }
-
-    /// The memory of an object.
-    pub fn memory(&self, key: &ObjectKey, uid: &str) -> Memory {
-        self.with(key, uid, |entry| entry.memory.clone())
-    }
-
-    /// Replaces it.
-    pub fn remember(&self, key: &ObjectKey, uid: &str, memory: Memory) {
-        self.with(key, uid, |entry| entry.memory = memory);
-    }
-
-    /// The newer of the cached object and what our own last write returned: we always see our own writes.
-    pub fn newest(&self, key: &ObjectKey, cached: Arc<Record<K>>) -> Arc<Record<K>> {
-        let uid = cached.metadata.uid.clone().unwrap_or_default();
-        self.with(key, &uid, |entry| match &entry.latest {
-            Some(latest) if latest.version() > cached.version() => Arc::clone(latest),
-            Some(_) | None => {
-                entry.latest = None;
-                cached
-            }
-        })
-    }
-
-    /// Keeps what a write returned.
-    pub fn wrote(&self, key: &ObjectKey, record: Arc<Record<K>>) {
-        let uid = record.metadata.uid.clone().unwrap_or_default();
-        self.with(key, &uid, |entry| entry.latest = Some(record));
-    }
-
-    /// A pass ended: as long as the object is what it decided upon, nothing is due before `until` (on the
-    /// monotonic clock; `None` = before something changes). Our own writes come back as events, and an event
-    /// would cut every wait short.
-    pub fn rest(&self, key: &ObjectKey, uid: &str, basis: u64, until: Option<Duration>) {
-        self.with(key, uid, |entry| entry.rest = Some(Rest { basis, until }));
-    }
-
-    /// Whether the object may rest on, and for how long (`None` = until something changes).
-    pub fn resting(&self, key: &ObjectKey, uid: &str, basis: u64, now: Duration) -> Option<Option<Duration>> {
-        self.with(key, uid, |entry| {
-            let rest = entry.rest.as_ref().filter(|rest| rest.basis == basis)?;
-            match rest.until {
-                None => Some(None),
-                Some(until) if until > now => Some(Some(until - now)),
-                Some(_) => None,
-            }
-        })
-    }
-
-    /// Something that the object does not show has changed: it must be looked at.
-    pub fn wake(&self, key: &ObjectKey) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = all.get_mut(key) {
-            entry.rest = None;
-        }
-    }
-
-    /// All must be looked at.
-    pub fn wake_all(&self) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.values_mut().for_each(|entry| entry.rest = None);
-    }
-
-    /// Whether a note is new.
-    pub fn tell(&self, key: &ObjectKey, uid: &str, note: &str) -> bool {
-        self.with(key, uid, |entry| {
-            if entry.told.iter().any(|told| told == note) {
-                return false;
-            }
-            if entry.told.len() >= 16 {
-                entry.told.remove(0);
-            }
-            entry.told.push(note.to_owned());
-            true
-        })
-    }
-
-    /// Stretches a wish to run at once that comes again and again: nothing loops hot.
-    pub fn cool(&self, key: &ObjectKey, uid: &str, wake: Duration) -> Duration {
-        self.with(key, uid, |entry| {
-            if wake > Duration::from_millis(50) {
-                entry.hot = 0;
-                return wake;
-            }
-            entry.hot = entry.hot.saturating_add(1);
-            match entry.hot {
-                0..=12 => wake,
-                hot => Duration::from_millis(100).saturating_mul(1 << (hot - 12).min(9)),
-            }
-        })
-    }
-
-    /// Counts a failure of the API server; returns how many in a row.
-    pub fn failed(&self, key: &ObjectKey, uid: &str) -> u32 {
-        self.with(key, uid, |entry| {
-            entry.errors = entry.errors.saturating_add(1);
-            entry.errors
-        })
-    }
-
-    /// A pass went through.
-    pub fn succeeded(&self, key: &ObjectKey, uid: &str) {
-        self.with(key, uid, |entry| entry.errors = 0);
-    }
-
-    /// The object is gone.
-    pub fn forget(&self, key: &ObjectKey) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-}
+use crate::model::{ActionId, Detail, HostName, InstanceId, OperationKind, Packed, ServiceId};
 
 /// A detail with the parts that had to be read on their own.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownDetail {
     /// The detail.
-    pub detail: Arc<Detail>,
+    pub detail: Detail,
     /// When it was asked for.
     pub at: Duration,
     /// Disks and file systems, where the detail left them out.
@@ -185,7 +28,8 @@ type Name = (ServiceId, String);
 /// Per VM: its detail, a lock that both controllers take, the end of our last effect.
 #[derive(Default)]
 pub struct Machines {
-    details: Mutex<HashMap<InstanceId, KnownDetail>>,
+    /// Packed: one is read once in a pass, and ten thousand are kept.
+    details: Mutex<HashMap<InstanceId, Packed>>,
     locks: Mutex<HashMap<Name, Arc<tokio::sync::Mutex<()>>>>,
     effects: Mutex<HashMap<Name, Duration>>,
     learned: Mutex<Learned>,
@@ -203,18 +47,23 @@ pub struct Learned {
     pub creator: Option<String>,
 }
 
+/// So many locks are kept before those that nobody holds are dropped: many more than passes run at once.
+const LOCKS: usize = 1024;
+
 /// Action ids that came as replies to our own calls: only these are certainly ours.
 const REPLIED: usize = 4096;
 
 impl Machines {
     /// What is known of a VM.
     pub fn detail(&self, id: InstanceId) -> Option<KnownDetail> {
-        self.details.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        let packed = self.details.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()?;
+        serde_json::from_str(&packed.text()).ok()
     }
 
     /// Keeps a detail; parts read on their own stay valid with it.
-    pub fn keep(&self, known: KnownDetail) {
-        self.details.lock().unwrap_or_else(PoisonError::into_inner).insert(known.detail.id, known);
+    pub fn keep(&self, known: &KnownDetail) {
+        let packed = Packed::of(&serde_json::to_string(known).expect("all of it can be written as JSON"));
+        self.details.lock().unwrap_or_else(PoisonError::into_inner).insert(known.detail.id, packed);
     }
 
     /// A VM is gone or not ours any more.
@@ -230,7 +79,7 @@ impl Machines {
     /// The lock of a VM, by its name: there may be no id yet.
     pub fn lock(&self, service: ServiceId, name: &HostName) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        if locks.len() > 50_000 {
+        if locks.len() >= LOCKS {
             locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         }
         Arc::clone(locks.entry((service, name.folded())).or_default())

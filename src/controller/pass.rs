@@ -1,14 +1,11 @@
 //! One pass, for both kinds: gather → validate → decide → act → record.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use kube::runtime::controller::Action;
 
 use super::act::{self, Acted, Tried};
 use super::subject::{Gathered, Machine, Subject};
 use super::{Context, gather, record};
-use crate::crd::{Reason, Record};
+use crate::crd::{Fetched, Reason, Record};
 use crate::decide::{Decision, Step, Verdict, Wake, conditions};
 use crate::model::ObjectKey;
 
@@ -33,56 +30,49 @@ impl PassError {
     }
 }
 
-/// Reconciles one object.
-///
-/// # Errors
-/// When the API server fails; the runtime asks [`retry`] when to try again.
-pub async fn reconcile<K: Subject>(
-    cached: Arc<Record<K>>,
-    context: Arc<Context>,
-) -> Result<Action, PassError> {
-    let Some(key) = cached.key() else {
-        return Ok(Action::await_change());
-    };
+/// Looks at one object. When the next look is due, on the monotonic clock; `None` = when something happens.
+pub async fn reconcile<K: Subject>(key: &ObjectKey, context: &Context) -> Option<Duration> {
     if !context.may_act() {
-        return Ok(Action::await_change());
+        return None;
     }
-    let uid = cached.metadata.uid.clone().unwrap_or_default();
-    let newest = K::objects(&context).newest(&key, Arc::clone(&cached));
-    if let Some(rest) =
-        K::objects(&context).resting(&key, &uid, basis(&newest, newest.status_text()), context.now().mono)
-    {
-        return Ok(rest.map_or_else(Action::await_change, Action::requeue));
+    let newest = K::objects(context).newest(key)?;
+    if let Some(until) = K::objects(context).resting(&newest, context.now().mono) {
+        return until;
     }
-    let _slot = tokio::select! {
-        slot = context.slots.take(&key.namespace, newest.is_unseen()) => slot,
-        () = context.stop.cancelled() => return Ok(Action::await_change()),
-    };
+    let span =
+        tracing::info_span!("object", kind = %K::kind(&()), namespace = &*key.namespace, name = &*key.name);
+    tracing::Instrument::instrument(measured::<K>(context, newest), span).await
+}
+
+async fn measured<K: Subject>(context: &Context, newest: Record<K>) -> Option<Duration> {
+    let (key, uid) = (newest.key.clone(), newest.uid.clone());
+    let objects = K::objects(context);
     let started = context.now().mono;
-    // On the heap only from here: the runtime starts a task for each due object at once, and ten thousand that wait
-    // for a slot would each hold the room of a whole pass.
-    let result = Box::pin(pass::<K>(&context, &key, cached)).await;
+    let result = pass::<K>(context, newest).await;
     let word = match &result {
         Ok(_) => "ok",
         Err(_) => "error",
     };
-    context.meter.pass(record::controller::<K>(), word, context.now().mono.saturating_sub(started));
-    let Ended { wake, basis } = result.map_err(|error| PassError::Kube(Box::new(error)))?;
-    let objects = K::objects(&context);
+    let now = context.now().mono;
+    context.meter.pass(record::controller::<K>(), word, now.saturating_sub(started));
+    let Ended { wake, basis } = match result {
+        Ok(ended) => ended,
+        Err(error) => return Some(now + retry::<K>(context, (&key, &uid), PassError::Kube(Box::new(error)))),
+    };
     objects.succeeded(&key, &uid);
-    let wait = match wake {
+    let until = match wake {
         Wake::OnChange => None,
         Wake::After(wait) => {
             let wait = objects.cool(&key, &uid, wait);
             // Short waits follow actions and must be prompt; long ones are spread.
             let long = wait > Duration::from_secs(20);
-            Some(if long { context.chance.jitter(wait) } else { wait })
+            Some(now + if long { context.chance.jitter(wait) } else { wait })
         }
     };
     if let Some(basis) = basis {
-        objects.rest(&key, &uid, basis, wait.map(|wait| context.now().mono + wait));
+        objects.rest(&key, &uid, basis, until);
     }
-    Ok(wait.map_or_else(Action::await_change, Action::requeue))
+    until
 }
 
 /// How a pass ended: when to look again, and what it decided upon (`None` = it must be decided anew).
@@ -97,45 +87,21 @@ impl Ended {
     }
 }
 
-/// What a decision depends on of an object and of its status, as one number.
-pub(super) fn basis<K: Subject>(record: &Record<K>, status: &str) -> u64 {
-    let metadata = &record.metadata;
-    let mut hasher = std::hash::DefaultHasher::new();
-    std::hash::Hash::hash(
-        &(
-            &metadata.uid,
-            metadata.generation,
-            metadata.deletion_timestamp.is_some(),
-            record.has_finalizer(),
-            record.annotation(crate::crd::LEDGER_ANNOTATION),
-            record.annotation(crate::crd::RECONCILE_ANNOTATION),
-            status,
-        ),
-        &mut hasher,
-    );
-    std::hash::Hasher::finish(&hasher)
-}
-
 /// When to try again after the API server failed.
-pub fn retry<K: Subject>(record: Arc<Record<K>>, error: &PassError, context: Arc<Context>) -> Action {
-    let key = record.key();
-    let uid = record.metadata.uid.clone().unwrap_or_default();
-    let failures = key.map_or(1, |key| K::objects(&context).failed(&key, &uid));
-    tracing::warn!(reason = error.reason(), error = %error, source = ?std::error::Error::source(error).map(ToString::to_string), failures, "pass failed");
-    Action::requeue(context.chance.jitter(crate::decide::retry::backoff(failures)))
+fn retry<K: Subject>(context: &Context, (key, uid): (&ObjectKey, &str), error: PassError) -> Duration {
+    let failures = K::objects(context).failed(key, uid);
+    tracing::warn!(reason = error.reason(), error = %error, source = ?std::error::Error::source(&error).map(ToString::to_string), failures, "pass failed");
+    context.chance.jitter(crate::decide::retry::backoff(failures))
 }
 
-async fn pass<K: Subject>(
-    context: &Context,
-    key: &ObjectKey,
-    cached: Arc<Record<K>>,
-) -> Result<Ended, kube::Error> {
-    let newest = K::objects(context).newest(key, Arc::clone(&cached));
+async fn pass<K: Subject>(context: &Context, newest: Record<K>) -> Result<Ended, kube::Error> {
+    let key = newest.key.clone();
+    let key = &key;
     if let Err(why) = newest.spec() {
-        return undecodable(context, key, &newest, &why).await;
+        return undecodable(context, &newest, &why).await;
     }
     // Both controllers take the VM's lock, so its facts cannot change under a pass of ours.
-    let Some((_, locked)) = gather::start::<K>(context, Arc::clone(&newest)) else {
+    let Some((_, locked)) = gather::start::<K>(context, newest) else {
         return Ok(Ended::undecided(Wake::OnChange));
     };
     let lock = locked.as_ref().map(|machine| context.machines.lock(machine.service, &machine.name));
@@ -143,7 +109,7 @@ async fn pass<K: Subject>(
         Some(lock) => Some(lock.lock().await),
         None => None,
     };
-    let newest = K::objects(context).newest(key, cached);
+    let Some(newest) = K::objects(context).newest(key) else { return Ok(Ended::undecided(Wake::OnChange)) };
     let Some((mut gathered, machine)) = gather::start::<K>(context, newest) else {
         return Ok(Ended::undecided(Wake::OnChange));
     };
@@ -186,15 +152,15 @@ async fn pass<K: Subject>(
     // What was decided upon is the object as it was gathered, with our own writes on top. The status write
     // that follows may return somebody else's change with it, which no decision has seen yet: of what it
     // returns, only the status counts.
-    let decided = K::objects(context).newest(key, Arc::clone(&gathered.record));
+    let decided = K::objects(context).written(&gathered.record);
     if K::followed(&gathered.status).is_some() && K::followed(&decision.status).is_none() {
         K::operation_ended(context, &gathered, machine.as_ref());
     }
     let Some(wake) = conclude(context, key, &gathered, decision).await? else {
         return Ok(Ended::undecided(Wake::OnChange));
     };
-    let written = K::objects(context).newest(key, Arc::clone(&decided));
-    Ok(Ended { wake, basis: Some(basis(&decided, written.status_text())) })
+    let written = K::objects(context).written(&decided);
+    Ok(Ended { wake, basis: Some(decided.basis(&written)) })
 }
 
 fn machine_name(machine: Option<&Machine>) -> Option<(crate::model::ServiceId, String)> {
@@ -245,7 +211,7 @@ async fn conclude<K: Subject>(
     }
     let gone = matches!(decision.step, Step::RemoveFinalizer) && gathered.object.deleting;
     if gone {
-        K::objects(context).forget(key);
+        K::objects(context).release(key, &gathered.object.uid);
     } else {
         match record::status(context, gathered, &decision.status).await? {
             record::Written::Done => remember(false),
@@ -260,12 +226,11 @@ async fn conclude<K: Subject>(
 /// An object whose spec cannot be decoded: it says so, and nothing is done with its VM.
 async fn undecodable<K: Subject>(
     context: &Context,
-    key: &ObjectKey,
-    record: &Arc<Record<K>>,
+    record: &Record<K>,
     why: &str,
 ) -> Result<Ended, kube::Error> {
     let old = record.status();
-    let generation = record.metadata.generation.unwrap_or_default();
+    let (key, generation) = (&record.key, record.generation.unwrap_or_default());
     let message = format!(
         "spec cannot be decoded: {why}; correct the field, or apply the CRDs of this operator's version"
     );
@@ -282,11 +247,11 @@ async fn undecodable<K: Subject>(
             "metadata": {"name": key.name, "namespace": key.namespace},
             "status": status,
         });
-        let api: kube::Api<Record<K>> = kube::Api::namespaced(context.kube.clone(), &key.namespace);
+        let api: kube::Api<Fetched<K>> = kube::Api::namespaced(context.kube.clone(), &key.namespace);
         let parameters = kube::api::PatchParams::apply(crate::crd::FIELD_MANAGER).force();
         let written = api.patch_status(&key.name, &parameters, &kube::api::Patch::Apply(&body)).await?;
-        K::wrote(context, Arc::new(written));
+        K::wrote(context, written.record);
     }
-    let written = K::objects(context).newest(key, Arc::clone(record));
-    Ok(Ended { wake: Wake::OnChange, basis: Some(basis(record, written.status_text())) })
+    let written = K::objects(context).written(record);
+    Ok(Ended { wake: Wake::OnChange, basis: Some(record.basis(&written)) })
 }

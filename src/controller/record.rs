@@ -1,15 +1,13 @@
 //! After acting: status if it changed, Events on transition, metrics.
 
-use std::sync::Arc;
-
+use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
-use kube::{Api, Resource};
 use serde_json::{Value, json};
 
 use super::subject::{Gathered, Subject};
 use super::{Context, gather};
-use crate::crd::{Condition, ConditionType, FIELD_MANAGER, Reason, Record, condition};
+use crate::crd::{Condition, ConditionType, FIELD_MANAGER, Fetched, Reason, Record, condition};
 use crate::decide::{Decision, Note};
 
 /// Whether a status stands in the object now.
@@ -40,11 +38,11 @@ pub async fn status<K: Subject>(
         return Ok(Written::Done);
     }
     let key = &gathered.object.key;
-    let api: Api<Record<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
+    let api: Api<Fetched<K>> = Api::namespaced(context.kube.clone(), &key.namespace);
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     // Read again or written by this very pass, it may be newer than what was decided upon.
-    let mut base = K::objects(context).newest(key, Arc::clone(&gathered.record));
-    if base.status_text() != gathered.record.status_text() {
+    let mut base = K::objects(context).written(&gathered.record);
+    if !base.is_same_status(&gathered.record) {
         return Ok(Written::Moved);
     }
     for _ in 0..ATTEMPTS {
@@ -55,15 +53,14 @@ pub async fn status<K: Subject>(
                 "name": key.name,
                 "namespace": key.namespace,
                 "uid": gathered.object.uid,
-                "resourceVersion": base.metadata.resource_version,
+                "resourceVersion": base.version,
             },
             "status": status,
         });
         match api.patch_status(&key.name, &parameters, &Patch::Apply(&body)).await {
-            Ok(record) => {
+            Ok(Fetched { record, .. }) => {
                 context.meter.wrote(controller::<K>(), "status");
-                let record = clear(&api, record, status).await?;
-                K::wrote(context, Arc::new(record));
+                K::wrote(context, clear(&api, record, status).await?);
                 return Ok(Written::Done);
             }
             // Gone, or replaced by another object of that name: nothing to tell.
@@ -75,15 +72,15 @@ pub async fn status<K: Subject>(
             Err(kube::Error::Api(error)) if error.is_conflict() => {}
             Err(error) => return Err(error),
         }
-        let Some(live) = gather::get::<K>(context, key).await?.map(Arc::new) else {
+        let Some(live) = gather::get::<K>(context, key).await? else {
             return Ok(Written::Done);
         };
-        if live.metadata.uid != base.metadata.uid {
+        if live.uid != base.uid {
             return Ok(Written::Done);
         }
-        K::wrote(context, Arc::clone(&live));
+        K::wrote(context, live.clone());
         // The ledger is not compared: where somebody wiped the annotation, this status brings the other copy.
-        if live.status_text() != base.status_text() {
+        if !live.is_same_status(&base) {
             return Ok(Written::Moved);
         }
         base = live;
@@ -94,25 +91,24 @@ pub async fn status<K: Subject>(
 /// Removes what an apply leaves standing: fields that somebody else wrote, as a restore with its status does. A
 /// merge that only removes makes nobody their owner. The text is compared: parts of a condition do not decode.
 async fn clear<K: Subject>(
-    api: &Api<Record<K>>,
+    api: &Api<Fetched<K>>,
     record: Record<K>,
     wished: &K::Status,
 ) -> Result<Record<K>, kube::Error> {
-    let written: Value = serde_json::from_str(record.status_text()).unwrap_or_default();
+    let written = record.status_tree();
     let wished = serde_json::to_value(wished).unwrap_or_default();
     if written == wished {
         return Ok(record);
     }
     let body = json!({
-        "metadata": {"resourceVersion": record.metadata.resource_version},
+        "metadata": {"resourceVersion": record.version},
         "status": difference(&written, &wished),
     });
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let name = record.metadata.name.as_deref().unwrap_or_default();
-    match api.patch_status(name, &parameters, &Patch::Merge(&body)).await {
+    match api.patch_status(&record.key.name, &parameters, &Patch::Merge(&body)).await {
         // Somebody wrote in between: the next pass sees what they left.
         Err(kube::Error::Api(error)) if error.is_conflict() || error.is_not_found() => Ok(record),
-        result => result,
+        result => result.map(|fetched| fetched.record),
     }
 }
 
@@ -149,7 +145,7 @@ pub fn measure<K: Subject>(context: &Context, gathered: &Gathered<K>, status: &K
 
 /// Tells transitions and notes as Events; a failure to tell is no failure of the pass.
 pub async fn tell<K: Subject>(context: &Context, gathered: &Gathered<K>, decision: &Decision<K::Status>) {
-    let reference = gathered.record.object_ref(&());
+    let reference = gathered.record.reference();
     let mut events: Vec<(bool, Reason, String)> = Vec::new();
     if let Some((warning, reason, message)) =
         transition(K::conditions(&gathered.status), K::conditions(&decision.status))

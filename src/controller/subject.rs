@@ -1,11 +1,11 @@
 //! The two kinds as the generic pass sees them.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Context;
-use super::memory::Objects;
+use super::objects::Objects;
+use super::queue::Item;
 use super::registry::Affected;
 use super::source::Source;
 use crate::crd::{ITCareInstance, ITCareSnapshot, InstanceStatus, Kind, Record, SnapshotStatus};
@@ -19,7 +19,7 @@ use crate::model::{
 /// What a pass knows of its object, whatever its kind.
 pub struct Gathered<K: Subject> {
     /// The object, at least as new as our last write.
-    pub record: Arc<Record<K>>,
+    pub record: Record<K>,
     /// Its spec.
     pub spec: K::Spec,
     /// Its status.
@@ -60,8 +60,10 @@ pub trait Subject: Kind + Sized {
     /// What only this kind needs from the registry.
     type More: Debug + Send + Sync;
 
-    /// Its memory.
+    /// All of this kind.
     fn objects(context: &Context) -> &Objects<Self>;
+    /// One of them, as it queues.
+    fn item(key: ObjectKey) -> Item;
     /// The VM that it is about; `None` when it cannot be known.
     fn machine(
         context: &Context,
@@ -99,10 +101,8 @@ pub trait Subject: Kind + Sized {
     fn apply(context: &Context, record: &Record<Self>) -> Affected;
     /// It is gone: whom else that concerns.
     fn forget(context: &Context, key: &ObjectKey) -> Affected;
-    /// All objects of this kind that the index knows.
-    fn known(context: &Context) -> Vec<ObjectKey>;
     /// Notes what a write of ours returned: the next pass sees it, and so do all that ask who claims what.
-    fn wrote(context: &Context, record: Arc<Record<Self>>);
+    fn wrote(context: &Context, record: Record<Self>);
     /// An operation ended in this pass.
     fn operation_ended(context: &Context, gathered: &Gathered<Self>, machine: Option<&Machine>);
     /// The status of an object whose spec cannot be decoded.
@@ -125,8 +125,7 @@ pub struct InstanceMore {
 /// Into the index of claims, and from there to the inventory: what it records is missed when it vanishes.
 fn index(context: &Context, record: &Record<ITCareInstance>, source: Source) -> Affected {
     let affected = context.registry.apply_instance(record, source);
-    let key = record.key();
-    if let Some((service, id)) = key.and_then(|key| context.registry.recorded(&key)) {
+    if let Some((service, id)) = context.registry.recorded(&record.key) {
         context.inventory.records(service, id);
     }
     affected
@@ -137,6 +136,10 @@ impl Subject for ITCareInstance {
 
     fn objects(context: &Context) -> &Objects<Self> {
         &context.instances
+    }
+
+    fn item(key: ObjectKey) -> Item {
+        Item::Instance(key)
     }
 
     fn machine(_: &Context, _: &ObjectKey, spec: &Self::Spec, ledger: Option<&Ledger>) -> Option<Machine> {
@@ -207,18 +210,13 @@ impl Subject for ITCareInstance {
 
     fn forget(context: &Context, key: &ObjectKey) -> Affected {
         context.instances.forget(key);
+        context.queue.forget(&Self::item(key.clone()));
         context.registry.forget_instance(key)
     }
 
-    fn known(context: &Context) -> Vec<ObjectKey> {
-        context.registry.instances()
-    }
-
-    fn wrote(context: &Context, record: Arc<Record<Self>>) {
+    fn wrote(context: &Context, record: Record<Self>) {
         let affected = index(context, &record, Source::Answer);
-        if let Some(key) = record.key() {
-            context.instances.wrote(&key, record);
-        }
+        context.instances.wrote(record);
         context.wake(affected);
     }
 
@@ -274,6 +272,10 @@ impl Subject for ITCareSnapshot {
 
     fn objects(context: &Context) -> &Objects<Self> {
         &context.snapshots
+    }
+
+    fn item(key: ObjectKey) -> Item {
+        Item::Snapshot(key)
     }
 
     fn machine(
@@ -359,18 +361,13 @@ impl Subject for ITCareSnapshot {
 
     fn forget(context: &Context, key: &ObjectKey) -> Affected {
         context.snapshots.forget(key);
+        context.queue.forget(&Self::item(key.clone()));
         context.registry.forget_snapshot(key)
     }
 
-    fn known(context: &Context) -> Vec<ObjectKey> {
-        context.registry.snapshots()
-    }
-
-    fn wrote(context: &Context, record: Arc<Record<Self>>) {
+    fn wrote(context: &Context, record: Record<Self>) {
         let affected = context.registry.apply_snapshot(&record, Source::Answer);
-        if let Some(key) = record.key() {
-            context.snapshots.wrote(&key, record);
-        }
+        context.snapshots.wrote(record);
         context.wake(affected);
     }
 

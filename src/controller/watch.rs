@@ -1,92 +1,95 @@
 //! From watches to records: what the index of claims hears, and several namespaces as one stream.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::subject::Subject;
-use crate::crd::{Kind, Record};
+use crate::crd::{Fetched, Kind, Record};
 use crate::model::ObjectKey;
 use crate::platform::Health;
 
 /// The events of one kind.
-pub type Events<K> = BoxStream<'static, Result<watcher::Event<Record<K>>, watcher::Error>>;
+type Events<K> = BoxStream<'static, Result<watcher::Event<Record<K>>, watcher::Error>>;
 
 /// One watch per namespace, or one for all; it never ends.
-pub fn watch<K: Kind>(client: &kube::Client, namespaces: &[String]) -> Events<K> {
+fn watch<K: Kind>(client: &kube::Client, namespaces: &[String]) -> Events<K> {
     let config = || watcher::Config::default().page_size(500);
-    let one = |api| watcher(api, config()).default_backoff().boxed();
+    let one = |api: Api<Fetched<K>>| watcher(api, config()).default_backoff().map_ok(record).boxed();
     match namespaces {
-        [] => one(Api::<Record<K>>::all(client.clone())),
-        [only] => one(Api::<Record<K>>::namespaced(client.clone(), only)),
+        [] => one(Api::all(client.clone())),
+        [only] => one(Api::namespaced(client.clone(), only)),
         several => {
-            let streams =
-                several.iter().map(|namespace| one(Api::<Record<K>>::namespaced(client.clone(), namespace)));
+            let streams = several.iter().map(|namespace| one(Api::namespaced(client.clone(), namespace)));
             join(streams.collect())
         }
     }
 }
 
-/// Tells the index of claims, and whom a change concerns, before anything is decided upon it.
-pub struct Follower<K: Subject> {
-    context: Arc<Context>,
-    health: Health,
-    /// The objects of the list that is coming in.
-    listing: HashSet<ObjectKey>,
-    /// A list is complete: whoever changed while nobody watched must be looked at.
-    relisted: Arc<Notify>,
-    kind: std::marker::PhantomData<K>,
+/// The same event of what is kept.
+fn record<K: Kind>(event: watcher::Event<Fetched<K>>) -> watcher::Event<Record<K>> {
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    match event {
+        Apply(fetched) => Apply(fetched.record),
+        Delete(fetched) => Delete(fetched.record),
+        Init => Init,
+        InitApply(fetched) => InitApply(fetched.record),
+        InitDone => InitDone,
+    }
 }
 
-impl<K: Subject> Follower<K> {
-    /// A follower that tells of complete lists.
-    pub fn new(context: Arc<Context>, health: Health, relisted: Arc<Notify>) -> Self {
-        Self { context, health, listing: HashSet::new(), relisted, kind: std::marker::PhantomData }
-    }
-
-    /// One event, or why there was none.
-    pub fn follow(&mut self, event: &Result<watcher::Event<Record<K>>, watcher::Error>) {
+/// Follows the objects of a kind, for ever. Tells the index of claims, and whom a change concerns, before anything is
+/// decided upon it; `listed` once all are there.
+pub async fn follow<K: Subject>(
+    context: &Context,
+    client: &kube::Client,
+    namespaces: &[String],
+    health: &Health,
+    listed: &CancellationToken,
+) {
+    let mut events = watch::<K>(client, namespaces);
+    // The objects of the list that is coming in.
+    let mut listing = HashSet::new();
+    while let Some(event) = events.next().await {
         match event {
-            Ok(watcher::Event::Init) => self.listing.clear(),
+            Ok(watcher::Event::Init) => listing.clear(),
             Ok(watcher::Event::InitApply(record)) => {
-                self.listing.extend(record.key());
-                self.apply(record);
+                listing.insert(record.key.clone());
+                apply(context, &record);
             }
-            Ok(watcher::Event::Apply(record)) => self.apply(record),
+            Ok(watcher::Event::Apply(record)) => apply(context, &record),
             Ok(watcher::Event::Delete(record)) => {
-                if let Some(key) = record.key() {
-                    self.context.census.gone::<K>(&key);
-                    self.context.wake(K::forget(&self.context, &key));
-                }
+                context.census.gone::<K>(&record.key);
+                context.wake(K::forget(context, &record.key));
             }
             Ok(watcher::Event::InitDone) => {
-                self.context.census.listed::<K>(&self.listing);
+                context.census.listed::<K>(&listing);
                 // A list tells of no deletion: what it does not show any more is gone.
-                let gone = K::known(&self.context).into_iter().filter(|known| !self.listing.contains(known));
-                for key in gone.collect::<Vec<_>>() {
-                    self.context.wake(K::forget(&self.context, &key));
+                for key in K::objects(context).missing_from(&listing) {
+                    context.wake(K::forget(context, &key));
                 }
-                self.listing = HashSet::new();
-                self.relisted.notify_one();
+                listing = HashSet::new();
+                listed.cancel();
             }
             Err(error) => {
                 tracing::warn!(error = %error, "watch");
-                self.health.explain("caches", format!("the API server does not list the objects: {error}"));
+                health.explain("caches", format!("the API server does not list the objects: {error}"));
             }
         }
     }
+}
 
-    fn apply(&self, record: &Record<K>) {
-        if let Some(key) = record.key() {
-            self.context.census.saw(key, record);
-        }
-        self.context.wake(K::apply(&self.context, record));
+fn apply<K: Subject>(context: &Context, record: &Record<K>) {
+    context.census.saw(record);
+    context.wake(K::apply(context, record));
+    if K::objects(context).saw(record) {
+        let urgent = K::objects(context).is_unseen(&record.key);
+        context.queue.add(K::item(record.key.clone()), urgent);
     }
 }
 
@@ -124,22 +127,20 @@ impl<K: Kind> Join<K> {
                 if std::mem::replace(&mut self.begun, true) { Vec::new() } else { vec![Init] }
             }
             InitApply(record) | Apply(record) => {
-                part.listing.extend(record.key());
-                part.known.extend(record.key());
+                part.listing.insert(record.key.clone());
+                part.known.insert(record.key.clone());
                 // Until all are listed, the store takes over only what comes as part of a list.
                 vec![if whole { Apply(record) } else { InitApply(record) }]
             }
             Delete(record) => {
-                if let Some(key) = record.key() {
-                    part.known.remove(&key);
-                }
+                part.known.remove(&record.key);
                 self.delete(whole, vec![Delete(record)])
             }
             InitDone => {
                 let gone: Vec<_> = part.known.difference(&part.listing).cloned().collect();
                 part.known.retain(|key| !gone.contains(key));
                 let again = std::mem::replace(&mut part.listed, true);
-                let gone = gone.iter().map(|key| Delete(Record::stub(&key.namespace, &key.name))).collect();
+                let gone = gone.iter().map(|key| Delete(Record::stub(key.clone()))).collect();
                 let mut events = self.delete(whole, gone);
                 if !again && self.is_listed() {
                     events.push(InitDone);

@@ -13,7 +13,7 @@ pub mod status;
 
 pub use condition::{Condition, ConditionType, Reason};
 pub use instance::{ITCareInstance, ITCareInstanceSpec};
-pub use record::{Kind, Record};
+pub use record::{Fetched, Kind, Record};
 pub use snapshot::{ITCareSnapshot, ITCareSnapshotSpec};
 pub use status::{InstanceStatus, SnapshotStatus};
 

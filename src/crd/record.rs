@@ -1,22 +1,26 @@
 //! The lean record: what the watch keeps of an object.
 //!
-//! Managed fields and other people's annotations and labels are dropped while decoding, and the status
-//! stays the JSON text it came as until a pass needs it: a typed object with everything costs ten times
-//! as much, and ten thousand of them are to fit in tens of MiB. An object whose spec does not decode is
-//! a value like any other, so that one bad object never ends the watch.
+//! Managed fields and other people's annotations and labels are dropped while decoding, and spec and status are kept
+//! as packed JSON text until a pass needs them: a typed object with everything costs twenty times as much, and ten
+//! thousand of them are to fit in tens of MiB. An object whose spec does not decode is a value like any other, so that one bad
+//! object never ends the watch.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::{FINALIZER, LEDGER_ANNOTATION, RECONCILE_ANNOTATION};
-use crate::model::ObjectKey;
+use crate::model::{ObjectKey, Packed};
 
 /// One of our two kinds.
 pub trait Kind:
@@ -53,29 +57,121 @@ impl Kind for super::ITCareSnapshot {
 
 /// An object as the cache keeps it; cheap to clone, so that a list that comes in anew shares what has not changed.
 #[derive(Clone, Debug)]
-pub struct Record<K: Kind>(Arc<Parts<K>>);
+pub struct Record<K: Kind>(Arc<Parts>, PhantomData<K>);
 
 /// What a [`Record`] is made of.
-#[derive(Clone, Debug)]
-pub struct Parts<K: Kind> {
-    /// Name, namespace, uid, versions, times and finalizers; nothing else.
-    pub metadata: ObjectMeta,
+#[derive(Debug)]
+pub struct Parts {
+    /// Where it is.
+    pub key: ObjectKey,
+    /// Which object of that name.
+    pub uid: Box<str>,
+    /// Its resource version, as the API server wrote it.
+    pub version: Box<str>,
+    /// Counts changes of the spec.
+    pub generation: Option<i64>,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When its deletion was asked for.
+    pub deleted: Option<Timestamp>,
+    /// Whether our finalizer is there.
+    pub has_finalizer: bool,
+    /// Those of others.
+    pub other_finalizers: Box<[String]>,
     /// Our own annotations.
-    ledger: Option<Box<str>>,
+    ledger: Option<Packed>,
     reconcile: Option<Box<str>>,
-    /// Spec and status as JSON text: a third of the room that they take decoded, and read once in a pass.
-    spec: Box<str>,
-    status: Box<str>,
-    kind: PhantomData<K>,
+    /// Spec and status as JSON text, read once in a pass; decoded they take ten times the room.
+    spec: Packed,
+    /// Without its copy of the ledger.
+    status: Packed,
+    copy: LedgerCopy,
     /// The generation that this status speaks of.
     observed: Option<i64>,
 }
 
-impl<K: Kind> std::ops::Deref for Record<K> {
-    type Target = Parts<K>;
+/// The copy of the ledger in the status.
+#[derive(Debug)]
+enum LedgerCopy {
+    None,
+    /// It is what the annotation says, as it nearly always is.
+    Same,
+    Other(Packed),
+}
 
-    fn deref(&self) -> &Parts<K> {
+impl<K: Kind> std::ops::Deref for Record<K> {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
         &self.0
+    }
+}
+
+impl Parts {
+    /// The status as JSON text, but for its copy of the ledger.
+    #[must_use]
+    pub fn status_text(&self) -> String {
+        self.status.text()
+    }
+
+    /// The copy of the ledger in the status.
+    #[must_use]
+    pub fn ledger_copy(&self) -> Option<String> {
+        self.copied().map(Packed::text)
+    }
+
+    fn copied(&self) -> Option<&Packed> {
+        match &self.copy {
+            LedgerCopy::None => None,
+            LedgerCopy::Same => self.ledger.as_ref(),
+            LedgerCopy::Other(text) => Some(text),
+        }
+    }
+
+    /// What a decision depends on of an object, as one number; with the status of another record of it.
+    #[must_use]
+    pub fn basis(&self, status: &Self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        let metadata = (&self.uid, self.generation, self.deleted.is_some(), self.has_finalizer);
+        (metadata, &self.ledger, &self.reconcile, &status.status, status.copied()).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether both have the same status.
+    #[must_use]
+    pub fn is_same_status(&self, other: &Self) -> bool {
+        self.status == other.status && self.copied() == other.copied()
+    }
+
+    /// Whether its user changed it, and no status says that this was seen.
+    #[must_use]
+    pub fn is_unseen(&self) -> bool {
+        self.observed != self.generation
+    }
+
+    /// The ledger, as the annotation has it.
+    #[must_use]
+    pub fn ledger(&self) -> Option<String> {
+        self.ledger.as_ref().map(Packed::text)
+    }
+
+    /// Whether both have the same annotated ledger.
+    #[must_use]
+    pub fn is_same_ledger(&self, other: &Self) -> bool {
+        self.ledger == other.ledger
+    }
+
+    /// The fresh look that somebody asked for.
+    #[must_use]
+    pub fn reconcile_requested(&self) -> Option<&str> {
+        self.reconcile.as_deref()
+    }
+
+    /// The resource version as a number; API servers count, though the contract says "opaque". `None`
+    /// when it is not one, which callers must treat as "maybe old".
+    #[must_use]
+    pub fn version_number(&self) -> Option<u64> {
+        self.version.parse().ok()
     }
 }
 
@@ -85,9 +181,10 @@ impl<K: Kind> Record<K> {
     /// # Errors
     /// Why it cannot be decoded.
     pub fn spec(&self) -> Result<K::Spec, String> {
-        serde_json::from_str(&self.spec).map_err(|error| {
+        let text = self.spec.text();
+        serde_json::from_str(&text).map_err(|error| {
             // Again as a tree, whose words name no column of a text that nobody has seen.
-            let tree = serde_json::from_str(&self.spec).and_then(serde_json::from_value::<K::Spec>);
+            let tree = serde_json::from_str(&text).and_then(serde_json::from_value::<K::Spec>);
             tree.err().unwrap_or(error).to_string()
         })
     }
@@ -95,93 +192,86 @@ impl<K: Kind> Record<K> {
     /// The status, decoded now. One that does not decode counts as none: it can be observed again.
     #[must_use]
     pub fn status(&self) -> K::Status {
-        serde_json::from_str(&self.status).unwrap_or_default()
+        serde_json::from_value(self.status_tree()).unwrap_or_default()
     }
 
-    /// The status as JSON text.
+    /// The whole status as a tree.
     #[must_use]
-    pub fn status_text(&self) -> &str {
-        &self.status
+    pub fn status_tree(&self) -> Value {
+        let mut tree: Value = serde_json::from_str(&self.status_text()).unwrap_or_default();
+        if let (Some(fields), Some(copy)) = (tree.as_object_mut(), self.ledger_copy()) {
+            fields.insert(LEDGER.to_owned(), Value::String(copy));
+        }
+        tree
     }
 
     /// The name of an object of which nothing else is known.
     #[must_use]
-    pub fn stub(namespace: &str, name: &str) -> Self {
-        let metadata = ObjectMeta {
-            namespace: Some(namespace.to_owned()),
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        };
-        Self(Arc::new(Parts {
-            metadata,
+    pub fn stub(key: ObjectKey) -> Self {
+        let parts = Parts {
+            key,
+            uid: Box::default(),
+            version: Box::default(),
+            generation: None,
+            created: None,
+            deleted: None,
+            has_finalizer: false,
+            other_finalizers: Box::default(),
             ledger: None,
             reconcile: None,
-            spec: "null".into(),
-            status: "null".into(),
-            kind: PhantomData,
+            spec: Packed::of("null"),
+            status: Packed::of("null"),
+            copy: LedgerCopy::None,
             observed: None,
-        }))
+        };
+        Self(Arc::new(parts), PhantomData)
     }
 
-    /// Where it is; none for an object that the API server did not name.
+    /// How an Event names it.
     #[must_use]
-    pub fn key(&self) -> Option<ObjectKey> {
-        Some(ObjectKey::new(self.metadata.namespace.as_deref()?, self.metadata.name.as_deref()?))
-    }
-
-    /// Whether its user changed it, and no status says that this was seen.
-    #[must_use]
-    pub fn is_unseen(&self) -> bool {
-        self.observed != self.metadata.generation
-    }
-
-    /// Whether this is the other one unchanged.
-    #[must_use]
-    pub fn is_same_version(&self, other: &Self) -> bool {
-        self.metadata.resource_version.is_some()
-            && self.metadata.resource_version == other.metadata.resource_version
-            && self.metadata.uid == other.metadata.uid
-    }
-
-    /// One of our annotations.
-    #[must_use]
-    pub fn annotation(&self, key: &str) -> Option<&str> {
-        match key {
-            LEDGER_ANNOTATION => self.ledger.as_deref(),
-            RECONCILE_ANNOTATION => self.reconcile.as_deref(),
-            // No other one is kept.
-            _ => None,
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            name: Some(self.key.name.to_string()),
+            namespace: Some(self.key.namespace.to_string()),
+            uid: Some(self.uid.to_string()),
+            resource_version: Some(self.version.to_string()),
+            ..ObjectReference::default()
         }
-    }
-
-    /// Whether our finalizer is there.
-    #[must_use]
-    pub fn has_finalizer(&self) -> bool {
-        self.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|name| name == FINALIZER))
-    }
-
-    /// The resource version as a number; API servers count, though the contract says "opaque". `None`
-    /// when it is not one, which callers must treat as "maybe old".
-    #[must_use]
-    pub fn version(&self) -> Option<u64> {
-        self.metadata.resource_version.as_deref()?.parse().ok()
     }
 }
 
-impl<'de, K: Kind> Deserialize<'de> for Record<K> {
+/// The copy of the ledger, among the fields of a status.
+const LEDGER: &str = "ledger";
+
+/// An object as the API server sends it, for the moment in which the client needs what is common to all objects.
+#[derive(Clone, Debug)]
+pub struct Fetched<K: Kind> {
+    metadata: ObjectMeta,
+    /// What is kept of it.
+    pub record: Record<K>,
+}
+
+impl<'de, K: Kind> Deserialize<'de> for Fetched<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Metadata {
-            name: Option<String>,
-            namespace: Option<String>,
-            uid: Option<String>,
+            #[serde(default)]
+            name: String,
+            #[serde(default)]
+            namespace: String,
+            #[serde(default)]
+            uid: String,
             resource_version: Option<String>,
             generation: Option<i64>,
-            creation_timestamp: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
-            deletion_timestamp: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>,
-            finalizers: Option<Vec<String>>,
-            annotations: Option<BTreeMap<String, String>>,
+            creation_timestamp: Option<Time>,
+            deletion_timestamp: Option<Time>,
+            #[serde(default)]
+            finalizers: Vec<String>,
+            #[serde(default)]
+            annotations: BTreeMap<String, String>,
             #[serde(default)]
             #[expect(dead_code, reason = "named so that the decoder skips it without building it")]
             managed_fields: IgnoredAny,
@@ -190,36 +280,49 @@ impl<'de, K: Kind> Deserialize<'de> for Record<K> {
         struct Whole {
             metadata: Metadata,
             #[serde(default)]
-            spec: serde_json::Value,
+            spec: Value,
             #[serde(default)]
-            status: serde_json::Value,
+            status: Value,
         }
-        let Whole { metadata, spec, status } = Whole::deserialize(deserializer)?;
-        let mut annotations = metadata.annotations.unwrap_or_default();
+        let Whole { metadata, spec, mut status } = Whole::deserialize(deserializer)?;
+        let mut annotations = metadata.annotations;
         let mut kept = |key| annotations.remove(key).map(String::into_boxed_str);
-        Ok(Self(Arc::new(Parts {
-            metadata: ObjectMeta {
-                name: metadata.name,
-                namespace: metadata.namespace,
-                uid: metadata.uid,
-                resource_version: metadata.resource_version,
-                generation: metadata.generation,
-                creation_timestamp: metadata.creation_timestamp,
-                deletion_timestamp: metadata.deletion_timestamp,
-                finalizers: metadata.finalizers,
-                ..ObjectMeta::default()
-            },
-            ledger: kept(LEDGER_ANNOTATION),
-            reconcile: kept(RECONCILE_ANNOTATION),
-            spec: spec.to_string().into_boxed_str(),
-            kind: PhantomData,
-            observed: status.get("observedGeneration").and_then(serde_json::Value::as_i64),
-            status: status.to_string().into_boxed_str(),
-        })))
+        let (ledger, reconcile) = (kept(LEDGER_ANNOTATION), kept(RECONCILE_ANNOTATION));
+        let copy = match status.as_object_mut().and_then(|fields| fields.remove(LEDGER)) {
+            None => LedgerCopy::None,
+            Some(Value::String(text)) if ledger.as_deref() == Some(&text) => LedgerCopy::Same,
+            Some(Value::String(text)) => LedgerCopy::Other(Packed::of(&text)),
+            // A field of the wrong type makes the whole status unreadable, which it stays.
+            Some(wrong) => {
+                status[LEDGER] = wrong;
+                LedgerCopy::None
+            }
+        };
+        let (ours, others): (Vec<String>, Vec<String>) =
+            metadata.finalizers.into_iter().partition(|name| name == FINALIZER);
+        let parts = Parts {
+            key: ObjectKey::new(metadata.namespace, metadata.name),
+            uid: metadata.uid.into_boxed_str(),
+            version: metadata.resource_version.as_deref().unwrap_or_default().into(),
+            generation: metadata.generation,
+            created: metadata.creation_timestamp.map(|time| time.0),
+            deleted: metadata.deletion_timestamp.map(|time| time.0),
+            has_finalizer: !ours.is_empty(),
+            other_finalizers: others.into_boxed_slice(),
+            ledger: ledger.as_deref().map(Packed::of),
+            reconcile,
+            spec: Packed::of(&spec.to_string()),
+            observed: status.get("observedGeneration").and_then(Value::as_i64),
+            status: Packed::of(&status.to_string()),
+            copy,
+        };
+        // The watch goes on from this version; nothing else of it is asked.
+        let metadata = ObjectMeta { resource_version: metadata.resource_version, ..ObjectMeta::default() };
+        Ok(Self { metadata, record: Record(Arc::new(parts), PhantomData) })
     }
 }
 
-impl<K: Kind> Resource for Record<K> {
+impl<K: Kind> Resource for Fetched<K> {
     type DynamicType = ();
     type Scope = k8s_openapi::NamespaceResourceScope;
 
@@ -244,6 +347,6 @@ impl<K: Kind> Resource for Record<K> {
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut Arc::make_mut(&mut self.0).metadata
+        &mut self.metadata
     }
 }

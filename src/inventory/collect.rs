@@ -56,7 +56,7 @@ impl Inventory {
             let witness = |service: &ServiceId| {
                 let view = state.services.get(service)?;
                 let recorded = state.in_use.get(service)?;
-                let live = |id: &&InstanceId| view.items.get(id).is_some_and(Listed::is_live);
+                let live = |id: &&InstanceId| view.get(**id).is_some_and(Listed::is_live);
                 recorded.iter().find(live).map(|id| (*service, *id))
             };
             state.doubted.keys().filter_map(witness).collect()
@@ -219,7 +219,7 @@ fn vanished(
     before: Option<&ServiceView>,
     recorded: Option<&BTreeSet<InstanceId>>,
 ) -> BTreeSet<InstanceId> {
-    let is_live = |view: &ServiceView, id: &InstanceId| view.items.get(id).is_some_and(Listed::is_live);
+    let is_live = |view: &ServiceView, id: &InstanceId| view.get(*id).is_some_and(Listed::is_live);
     recorded
         .into_iter()
         .flatten()

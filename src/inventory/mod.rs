@@ -147,7 +147,7 @@ impl Inventory {
     pub fn listed(&self, service: ServiceId, id: InstanceId) -> Observed<Listed> {
         match self.view(service) {
             None => Observed::Unknown,
-            Some(view) => match view.items.get(&id) {
+            Some(view) => match view.get(id) {
                 Some(item) => Observed::Present { value: item.clone(), at: view.at },
                 None => Observed::Absent { at: view.at },
             },
@@ -280,7 +280,7 @@ impl Inventory {
     pub(super) fn pages(&self) -> u32 {
         let page = self.0.settings.page_size.max(1) as usize;
         let pages: usize =
-            self.with(|state| state.services.values().map(|view| view.items.len().div_ceil(page)).sum());
+            self.with(|state| state.services.values().map(|view| view.len().div_ceil(page)).sum());
         u32::try_from(pages).unwrap_or(u32::MAX).max(1)
     }
 

@@ -1,7 +1,9 @@
 //! Checked identifiers. Numbers are ITCare's int64 ids, always positive.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -199,20 +201,33 @@ impl fmt::Display for HostName {
     }
 }
 
-/// Which Kubernetes object: namespace and name.
+/// Which Kubernetes object: namespace and name. Cheap to clone: an object's key stands in a dozen tables, and all of
+/// them share one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
+pub struct ObjectKey(Arc<Names>);
+
+/// What an [`ObjectKey`] is made of.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Names {
     /// The object's namespace.
-    pub namespace: String,
+    pub namespace: Box<str>,
     /// The object's name.
-    pub name: String,
+    pub name: Box<str>,
 }
 
 impl ObjectKey {
     /// From its two parts.
     #[must_use]
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+    pub fn new(namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(Names { namespace: namespace.into(), name: name.into() }))
+    }
+}
+
+impl Deref for ObjectKey {
+    type Target = Names;
+
+    fn deref(&self) -> &Names {
+        &self.0
     }
 }
 

@@ -9,6 +9,7 @@ pub mod id;
 pub mod ledger;
 pub mod observed;
 pub mod operation;
+pub mod packed;
 pub mod remote;
 pub mod size;
 pub mod time;
@@ -22,6 +23,7 @@ pub use ledger::{
 };
 pub use observed::Observed;
 pub use operation::{OperationKind, OperationResult};
+pub use packed::Packed;
 pub use remote::{Action, ActionStatus, Detail, InstanceState, Listed, PowerState, Slot};
 pub use size::Size;
 pub use time::Moment;

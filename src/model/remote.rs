@@ -31,7 +31,7 @@ impl fmt::Display for PowerState {
 }
 
 /// The API's `status` of an instance. Only three words are known; any other is a state in transit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum InstanceState {
     /// Runs.
     Active,
@@ -103,7 +103,7 @@ impl Listed {
 }
 
 /// One mounted file system.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FileSystem {
     /// Where it is mounted.
     pub mount_point: String,
@@ -114,7 +114,7 @@ pub struct FileSystem {
 }
 
 /// The disks of an instance, where they are read on their own.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Storage {
     /// Its file systems.
     pub file_systems: Vec<FileSystem>,
@@ -123,7 +123,7 @@ pub struct Storage {
 }
 
 /// The network of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Network {
     /// Its id.
     pub id: Option<i64>,
@@ -138,7 +138,7 @@ pub struct Network {
 }
 
 /// The snapshot that fills an instance's only slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     /// Its id.
     pub id: SnapshotId,
@@ -167,7 +167,7 @@ impl Slot {
 }
 
 /// Monitoring as reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Monitoring {
     /// Whether it is monitored.
     pub enabled: Option<bool>,
@@ -178,7 +178,7 @@ pub struct Monitoring {
 }
 
 /// Patching as reported.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Patching {
     /// Whether it is left out of patch parties.
     pub excluded: Option<bool>,
@@ -189,7 +189,7 @@ pub struct Patching {
 }
 
 /// The detail of an instance.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detail {
     /// Its id.
     pub id: InstanceId,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Virtual CPUs and memory of an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Size {
     /// Virtual CPUs, at least 1.
     pub cpu: u32,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use itcare_operator::api::Observer as _;
 use itcare_operator::controller::census::Census;
 use itcare_operator::controller::meter::{ApiMeter, Meter};
-use itcare_operator::crd::{ITCareInstance, Reason, Record};
-use itcare_operator::model::{ObjectKey, OperationKind, OperationResult};
+use itcare_operator::crd::{Fetched, ITCareInstance, Reason};
+use itcare_operator::model::{OperationKind, OperationResult};
 use itcare_operator::platform::Clock;
 use itcare_operator::platform::metrics::Metrics;
 use serde_json::json;
@@ -60,8 +60,8 @@ pub fn families() -> BTreeMap<String, Family> {
         "spec": {},
         "status": {"conditions": [{"type": "Ready", "status": "True", "reason": "Running"}]},
     });
-    let record: Record<ITCareInstance> = serde_json::from_value(object).expect("a record is lenient");
-    census.saw(ObjectKey::new("shop", "web"), &record);
+    let fetched: Fetched<ITCareInstance> = serde_json::from_value(object).expect("a record is lenient");
+    census.saw(&fetched.record);
     census.age(Clock::system().now().wall);
     read(&metrics.text())
 }

@@ -68,10 +68,10 @@ impl Registry {
                 keys.into_iter().filter_map(|other| state.snapshots.get(other).map(|entry| (other, entry)))
             {
                 if snapshot.intent && facts.intent.is_none() {
-                    facts.intent = Some(other.name.clone());
+                    facts.intent = Some(other.name.to_string());
                 }
                 if let Some(id) = &snapshot.owned {
-                    facts.owned.push((id.clone(), other.name.clone()));
+                    facts.owned.push((id.clone(), other.name.to_string()));
                 }
             }
             facts
@@ -128,18 +128,6 @@ impl Registry {
                 operating: entry.operating,
             })
         })
-    }
-
-    /// All instance objects.
-    #[must_use]
-    pub fn instances(&self) -> Vec<ObjectKey> {
-        self.with(|state| state.instances.keys().cloned().collect())
-    }
-
-    /// All snapshot objects.
-    #[must_use]
-    pub fn snapshots(&self) -> Vec<ObjectKey> {
-        self.with(|state| state.snapshots.keys().cloned().collect())
     }
 
     /// Another number whenever [`Registry::in_use`] may tell something else.

@@ -1,16 +1,17 @@
-//! The objects behind one name or id: nearly always one. A tree's smallest node has room for eleven, and ten thousand
-//! such nodes were a third of the index.
+//! The objects behind one name or id: nearly always one, which then needs no room of its own. A tree's smallest node has
+//! room for eleven, and ten thousand such nodes were a third of the index.
+
+use smallvec::SmallVec;
 
 use crate::model::ObjectKey;
 
 /// A set of keys, in their order.
 #[derive(Debug, Default)]
-pub struct Keys(Vec<ObjectKey>);
+pub struct Keys(SmallVec<[ObjectKey; 2]>);
 
 impl Keys {
     pub fn insert(&mut self, key: ObjectKey) {
         if let Err(place) = self.0.binary_search(&key) {
-            self.0.reserve_exact(1);
             self.0.insert(place, key);
         }
     }

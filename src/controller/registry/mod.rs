@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::state::{Instance, Snapshot, State};
 use super::source::{Source, Version, is_news};
 use crate::crd::instance::ManagementPolicy;
-use crate::crd::{ITCareInstance, ITCareSnapshot, LEDGER_ANNOTATION, Record};
+use crate::crd::{ITCareInstance, ITCareSnapshot, Record};
 use crate::model::{ClusterId, HostName, Ledger, ObjectKey, OperationKind, ServiceId};
 
 mod ask;
@@ -52,13 +52,11 @@ impl Registry {
     /// An instance object came or changed.
     #[must_use]
     pub fn apply_instance(&self, record: &Record<ITCareInstance>, source: Source) -> Affected {
-        let Some(key) = record.key() else {
-            return Affected::default();
-        };
+        let key = record.key.clone();
         let status = record.status();
-        let ledger = self.ledger(&key, record.annotation(LEDGER_ANNOTATION), status.ledger.as_deref());
-        let uid = record.metadata.uid.clone().unwrap_or_default();
-        let version = Version(record.version());
+        let ledger = self.ledger(&key, record.ledger().as_deref(), record.ledger_copy().as_deref());
+        let uid = record.uid.to_string();
+        let version = Version(record.version_number());
         let Ok(spec) = record.spec() else {
             return self.undecodable_instance(&key, &uid, (version, source), ledger.as_ref());
         };
@@ -66,17 +64,16 @@ impl Registry {
         let entry = Instance {
             uid,
             version,
-            created: record.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            created: record.created,
             name: HostName::new(spec.name.clone()),
             service: ServiceId::new(spec.service_id),
             recorded: ledger.as_ref().and_then(|ledger| ledger.instance),
             intent: ledger.as_ref().is_some_and(|ledger| ledger.intent.is_some()),
             observes: spec.management_policy == ManagementPolicy::Observe,
             suspended: spec.suspend,
-            deleting: record.metadata.deletion_timestamp.is_some(),
+            deleting: record.deleted.is_some(),
             operating: status.operation.is_some(),
-            deleted_by_us: record.metadata.deletion_timestamp.is_some()
-                && ledger.as_ref().is_some_and(|ledger| ledger.deletes)
+            deleted_by_us: record.deleted.is_some() && ledger.as_ref().is_some_and(|ledger| ledger.deletes)
                 || deletes(status.operation.as_ref().map(|operation| operation.kind))
                 || deletes(status.last_operation.as_ref().map(|last| last.kind)),
         };
@@ -140,16 +137,13 @@ impl Registry {
     /// A snapshot object came or changed.
     #[must_use]
     pub fn apply_snapshot(&self, record: &Record<ITCareSnapshot>, source: Source) -> Affected {
-        let Some(key) = record.key() else {
-            return Affected::default();
-        };
+        let key = record.key.clone();
         // What an undecodable snapshot held before still counts.
         let Ok(spec) = record.spec() else { return Affected::default() };
-        let status = record.status();
-        let ledger = self.ledger(&key, record.annotation(LEDGER_ANNOTATION), status.ledger.as_deref());
+        let ledger = self.ledger(&key, record.ledger().as_deref(), record.ledger_copy().as_deref());
         let entry = Snapshot {
-            uid: record.metadata.uid.clone().unwrap_or_default(),
-            version: Version(record.version()),
+            uid: record.uid.to_string(),
+            version: Version(record.version_number()),
             instance: ObjectKey::new(key.namespace.clone(), spec.instance_ref.name.clone()),
             vm: ledger.as_ref().and_then(|ledger| ledger.instance),
             owned: ledger.as_ref().and_then(|ledger| ledger.snapshot.clone()),

@@ -79,7 +79,7 @@ async fn files() -> Vec<(PathBuf, String)> {
     let base = deploy.join("kustomize/base");
     files.push((deploy.join("crds.yaml"), format!("{HEAD}{}", joined(&definitions))));
     files.push((deploy.join("install.yaml"), format!("{INSTALL}{HEAD}{}", joined(&all))));
-    files.push((base.join("crds.yaml"), format!("{HEAD}{}", joined(&definitions))));
+    files.push((deploy.join("kustomize/crds/crds.yaml"), format!("{HEAD}{}", joined(&definitions))));
     files.push((base.join("operator.yaml"), format!("{HEAD}{}", joined(&objects))));
     for (component, more) in COMPONENTS {
         let text = helm.text(&["--values", values, "--values", "-"], more).await.expect("the chart renders");

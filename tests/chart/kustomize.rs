@@ -56,6 +56,14 @@ async fn the_base_is_the_chart_with_the_values_of_the_installation() {
 }
 
 #[tokio::test]
+async fn the_definitions_can_be_had_apart() {
+    let definitions = build(&root().join("deploy/kustomize/crds")).await;
+    let read = std::fs::read_to_string(root().join("deploy/crds.yaml")).expect("it is there");
+    same("the definitions", &definitions, &objects(&read));
+    assert!(definitions.iter().all(|object| object["kind"] == "CustomResourceDefinition"));
+}
+
+#[tokio::test]
 async fn each_component_makes_what_its_values_make() {
     let folder = tempfile::TempDir::new().expect("a folder can be made");
     // Kustomize takes no absolute paths.

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use itcare_lab::apply::documents;
+use itcare_lab::controlplane::{Progress, Tool, pinned};
 use itcare_lab::kstatus::{self, Status};
 use serde_json::{Value, json};
 
@@ -168,6 +169,64 @@ fn applications_and_kustomizations_wait_and_do_not_fight_the_buttons() {
             assert!(names.iter().any(|(known, _)| *known == other["name"]), "{name} waits for {other}");
         }
     }
+}
+
+/// What kustomize-controller builds of a folder: where there is no `kustomization.yaml` it makes one that takes every
+/// manifest, those in the folders below included.
+async fn built(folder: &Path) -> Result<Vec<Value>, String> {
+    let copy = tempfile::tempdir().expect("a folder can be made");
+    let mut folder = folder.to_path_buf();
+    if !folder.join("kustomization.yaml").exists() {
+        let mut paths = Vec::new();
+        files(&folder, &mut paths);
+        let names: Vec<String> = (0..paths.len()).map(|number| format!("{number}.yaml")).collect();
+        for (path, name) in paths.iter().zip(&names) {
+            std::fs::copy(path, copy.path().join(name)).expect("a file can be copied");
+        }
+        let text = json!({"resources": names}).to_string();
+        std::fs::write(copy.path().join("kustomization.yaml"), text).expect("a file can be written");
+        folder = copy.path().to_path_buf();
+    }
+    let kubectl = pinned(Tool::Kubectl, Progress::default()).await.expect("kubectl can be built");
+    let output = tokio::process::Command::new(kubectl).arg("kustomize").arg(folder).output().await;
+    let output = output.expect("kubectl runs");
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(documents(&String::from_utf8_lossy(&output.stdout)).expect("kubectl prints YAML"))
+}
+
+#[tokio::test]
+async fn what_the_kits_take_from_this_repository_is_there_and_flux_can_build_it() {
+    let mut followed = 0;
+    for (path, object) in manifests() {
+        let spec = &object["spec"];
+        let kind = object["kind"].as_str().expect("a kind");
+        let from = match kind {
+            "Application" if spec["source"]["repoURL"].to_string().contains("/itcare-operator.git") => {
+                &spec["source"]["path"]
+            }
+            "Kustomization" if spec["sourceRef"]["name"] == "itcare-operator" => &spec["path"],
+            "HelmRelease" if spec["chart"]["spec"]["sourceRef"]["name"] == "itcare-operator" => {
+                &spec["chart"]["spec"]["chart"]
+            }
+            _ => continue,
+        };
+        followed += 1;
+        let from = from.as_str().unwrap_or_else(|| panic!("{}: {kind} has no path", path.display()));
+        let folder = root().join(from.trim_start_matches("./"));
+        assert!(folder.is_dir(), "{}: {kind}: there is no {from}", path.display());
+        if kind == "Kustomization" {
+            let objects = built(&folder).await.unwrap_or_else(|error| panic!("{from}: {error}"));
+            let names: Vec<_> = objects.iter().map(|object| object["metadata"]["name"].as_str()).collect();
+            let meant =
+                ["itcareinstances.itcare.cegedim.cloud", "itcaresnapshots.itcare.cegedim.cloud"].map(Some);
+            assert_eq!(names, meant, "{from}");
+        }
+    }
+    assert_eq!(followed, 4, "definitions and operator, for both tools");
+    let refusal = built(&root().join("crds")).await.expect_err("earlier definitions are in a folder below");
+    assert!(refusal.contains("itcareinstances"), "{refusal}");
 }
 
 #[tokio::test]

@@ -73,7 +73,6 @@ impl Cluster {
             "observeInterval": "2s",
             "actionInterval": "400ms",
             "leaderElection": {"leaseDuration": "3s"},
-            "bindAddress": "127.0.0.1",
             "health": {"port": health},
             "metrics": {"port": metrics},
             "logFormat": "text",

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::helm::{Generation, Helm, chart, mode, modes, only, root};
 
-fn read(path: &str) -> Value {
+pub fn read(path: &str) -> Value {
     let text = std::fs::read_to_string(chart().join(path)).expect("the file is there");
     itcare_lab::apply::documents(&text).expect("it is YAML").remove(0)
 }
 
 /// The flags of `run`, with their defaults and environment variables.
-fn flags() -> BTreeMap<String, (Vec<String>, Option<String>)> {
+pub fn flags() -> BTreeMap<String, (Vec<String>, Option<String>)> {
     let command = <RunArguments as clap::Args>::augment_args(clap::Command::new("run"));
     command
         .get_arguments()

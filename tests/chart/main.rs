@@ -13,6 +13,7 @@ mod generated;
 mod helm;
 mod kustomize;
 mod life;
+mod odd;
 mod pod;
 mod readme;
 mod refused;

@@ -1,7 +1,7 @@
 //! What a kubelet would do with the operator's Pod: files for its volumes, its environment, its process, its probes.
 //!
 //! Flags, environment and mounts are those of the Deployment in the cluster. Only the folder that stands for the root
-//! of the container differs, and the kubeconfig, which holds the token of the Pod's service account and nothing else.
+//! of the container differs, the network, and the kubeconfig, which holds the token of the Pod's service account and nothing else.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -132,7 +132,8 @@ fn inside(container: &Value, root: &Path, text: &str) -> String {
     let paths = mounts
         .iter()
         .map(|mount| (mount["mountPath"].as_str().expect("a path"), mount["name"].as_str().expect("a name")));
-    paths.fold(text.to_owned(), |text, (path, volume)| {
+    // A Pod has a network of its own; here only this machine may reach it.
+    paths.fold(text.replace("=0.0.0.0:", "=127.0.0.1:"), |text, (path, volume)| {
         text.replace(path, folder(root, volume).to_str().expect("text"))
     })
 }

@@ -39,9 +39,28 @@ const MALFORMED: &[(&str, &[&str])] = &[
     ("leaderElection: {enabled: 'true'}", &["leaderElection/enabled", "boolean"]),
     ("logFormat: xml", &["logFormat"]),
     ("bindAddress: '::'", &["bindAddress"]),
+    ("bindAddress: 0.0.0.256", &["bindAddress"]),
+    ("watchNamespaces: [a.b]", &["watchNamespaces/0"]),
+    ("namespaceOverride: a.b", &["namespaceOverride"]),
+    ("leaderElection: {leaseNamespace: a.b}", &["leaderElection/leaseNamespace"]),
+    ("credentials: {existingSecret: a..b}", &["credentials/existingSecret"]),
+    ("nameOverride: a.b", &["nameOverride"]),
+    ("fullnameOverride: 1st", &["fullnameOverride"]),
+    (
+        "fullnameOverride: a-name-that-is-longer-than-the-name-of-a-service-can-be",
+        &["fullnameOverride", "50"],
+    ),
+    ("global: {imageRegistry: 'https://registry.example'}", &["global/imageRegistry"]),
+    ("livenessProbe: {successThreshold: 2}", &["livenessProbe/successThreshold"]),
+    ("startupProbe: {successThreshold: 2}", &["startupProbe/successThreshold"]),
+    (
+        "readinessProbe: {terminationGracePeriodSeconds: 5}",
+        &["readinessProbe", "terminationGracePeriodSeconds"],
+    ),
     ("health: {port: 80}", &["health/port"]),
     ("metrics: {port: 70000}", &["metrics/port"]),
     ("metrics: {serviceMonitor: {interval: often}}", &["metrics/serviceMonitor/interval"]),
+    ("metrics: {prometheusRule: {runbookUrl: wiki}}", &["metrics/prometheusRule/runbookUrl"]),
     ("networkPolicy: {itcare: {cidrs: [itcare.example]}}", &["networkPolicy/itcare/cidrs/0"]),
     ("networkPolicy: {apiServer: {ports: []}}", &["networkPolicy/apiServer/ports"]),
     ("livenessProbe: {path: /}", &["livenessProbe", "path"]),
@@ -52,6 +71,7 @@ const MALFORMED: &[(&str, &[&str])] = &[
     ("podAnnotations: {answer: 42}", &["podAnnotations/answer", "string"]),
     ("extraArgs: [run]", &["extraArgs/0"]),
     ("extraEnv: [{value: x}]", &["extraEnv/0", "name"]),
+    ("extraContainers: [{name: x}]", &["extraContainers/0", "image"]),
     ("crds: {enabled: false}", &["crds", "enabled"]),
 ];
 
@@ -90,6 +110,59 @@ const CONTRADICTORY: &[(&str, &[&str])] = &[
         "{leaderElection: {enabled: false}, updateStrategy: {type: RollingUpdate}}",
         &["updateStrategy.type", "RollingUpdate", "leave updateStrategy empty"],
     ),
+    (
+        "{leaderElection: {enabled: false}, updateStrategy: {rollingUpdate: {maxSurge: 1}}}",
+        &["updateStrategy.type", "RollingUpdate", "leave updateStrategy empty"],
+    ),
+    (
+        "updateStrategy: {type: Recreate, rollingUpdate: {maxSurge: 1}}",
+        &["updateStrategy.rollingUpdate", "Recreate", "leave one of them out"],
+    ),
+    (
+        "credentials: {clientIdKey: account, clientSecretKey: account}",
+        &["credentials.clientSecretKey", "account", "credentials.clientIdKey"],
+    ),
+    (
+        "{watchNamespaces: [shop], allowServices: {shop: [13], billing: [14]}}",
+        &["allowServices.billing", "watchNamespaces", "add it there"],
+    ),
+    ("{clusterId: here, previousClusterIds: [there, here]}", &["previousClusterIds", "here", "leave it out"]),
+    ("proxy: {http: 'http://proxy.example:3128'}", &["proxy.http", "https://", "set proxy.https"]),
+    (
+        "{networkPolicy: {enabled: true}, proxy: {https: 'http://me:secret@proxy.example:3128'}}",
+        &["networkPolicy.itcare.ports", "443", "3128, the port of proxy.https", "extraEgress"],
+    ),
+    (
+        "{networkPolicy: {enabled: true}, itcare: {tokenUrl: 'https://accounts.example:8443/token'}}",
+        &["networkPolicy.itcare.ports", "8443, the port of itcare.tokenUrl"],
+    ),
+    (
+        "{networkPolicy: {enabled: true, itcare: {ports: [8443]}}, itcare: {tokenUrl: 'https://[2001:db8::1]:8443'}}",
+        &["networkPolicy.itcare.ports", "8443", "443, the port of itcare.url"],
+    ),
+    ("bindAddress: 127.0.0.1", &["bindAddress", "127.0.0.1", "0.0.0.0"]),
+    ("bindAddress: '[::1]'", &["bindAddress", "[::1]", "[::]"]),
+    ("dnsPolicy: None", &["dnsPolicy", "dnsConfig.nameservers"]),
+    ("extraVolumes: [{name: credentials, emptyDir: {}}]", &["extraVolumes", "credentials", "another name"]),
+    (
+        "extraVolumeMounts: [{name: scratch, mountPath: /tmp}]",
+        &["extraVolumeMounts", "scratch", "add it to extraVolumes"],
+    ),
+    (
+        "{extraVolumes: [{name: scratch, emptyDir: {}}], extraVolumeMounts: [{name: scratch, mountPath: /var/run/secrets/itcare/}]}",
+        &["extraVolumeMounts", "/var/run/secrets/itcare/", "another mountPath"],
+    ),
+    (
+        "metrics: {podMonitor: {enabled: true, interval: 30s, scrapeTimeout: 1m30s}}",
+        &["metrics.podMonitor.scrapeTimeout", "1m30s", "metrics.podMonitor.interval (30s)"],
+    ),
+    ("extraContainers: [{name: operator, image: x}]", &["extraContainers", "operator", "another name"]),
+    (
+        "{extraContainers: [{name: one, image: x}], extraInitContainers: [{name: one, image: x}]}",
+        &["extraInitContainers", "one", "another name"],
+    ),
+    ("extraEnv: [{name: ITCARE_URL, value: x}]", &["extraEnv", "ITCARE_URL", "itcare"]),
+    ("extraEnv: [{name: ONE, value: x}, {name: ONE, value: y}]", &["extraEnv", "ONE", "twice"]),
     ("serviceAccount: {create: false}", &["serviceAccount.name", "name the service account"]),
     (
         "metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}",
@@ -151,6 +224,17 @@ async fn the_limits_of_the_refusals_are_accepted() {
         "serviceAccount: {create: false, name: robot}",
         "extraEnv: [{name: RUST_BACKTRACE, value: '1'}]",
         "terminationGracePeriodSeconds: null",
+        "credentials: {existingSecret: null, clientId: robot, clientSecret: x}",
+        "credentials: {clientIdKey: account, clientSecretKey: account, clientId: robot}",
+        "updateStrategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}",
+        "{networkPolicy: {enabled: true, itcare: {ports: [3128]}}, proxy: {https: 'http://proxy.example:3128'}}",
+        "{networkPolicy: {enabled: true, itcare: {ports: [80]}}, proxy: {https: 'http://proxy.example'}}",
+        "{networkPolicy: {enabled: true, extraEgress: [{ports: [{port: 3128}]}]}, proxy: {https: 'http://proxy.example:3128'}}",
+        "{networkPolicy: {enabled: true}, proxy: {https: 'http://proxy.example:3128', noProxy: [.cegedim.cloud]}}",
+        "proxy: {http: 'http://proxy.example:3128', https: 'http://proxy.example:3128'}",
+        "bindAddress: '[::f1]'",
+        "extraArgs: ['--itcare-ca-file=/roots/ca.crt']",
+        "metrics: {podMonitor: {enabled: true, interval: 2m, scrapeTimeout: 1m30s}}",
     ] {
         helm.values(values).await.unwrap_or_else(|message| panic!("{values}: {message}"));
     }

@@ -17,7 +17,7 @@ async fn client() -> Client {
     let client = shared().await.admin().expect("a client can be made");
     FURNISHED
         .get_or_init(|| async {
-            for name in [NAMESPACE, "shop", "billing", "leases", "monitoring"] {
+            for name in [NAMESPACE, "shop", "billing", "leases", "monitoring", "1e3"] {
                 let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
                 let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
                 apply_yaml(&client, &namespace.to_string(), "suite").await.expect("a namespace is accepted");

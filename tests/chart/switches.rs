@@ -164,6 +164,19 @@ async fn the_monitors_find_the_pods_and_alerts_and_dashboard_are_those_of_the_fi
         |name: &str| std::fs::read_to_string(chart().join("files").join(name)).expect("the file is there");
     let alerts = itcare_lab::apply::documents(&read("alerts.yaml")).expect("YAML").remove(0);
     assert_eq!(only(&objects, "PrometheusRule")["spec"], alerts);
+    let wiki = "metrics: {prometheusRule: {enabled: true, runbookUrl: 'https://wiki.example/itcare'}}";
+    let published = Helm::get(Generation::Four).await.values(wiki).await.expect("it renders");
+    let rules = |alerts: &Value| -> Vec<Value> {
+        let groups = alerts["groups"].as_array().expect("groups");
+        groups.iter().flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
+    };
+    let (meant, published) = (rules(&alerts), rules(&only(&published, "PrometheusRule")["spec"]));
+    assert_eq!(meant.len(), published.len());
+    for (meant, published) in meant.iter().zip(&published) {
+        let path = meant["annotations"]["runbook"].as_str().expect("a run-book");
+        let address = path.replace("deploy/docs/runbooks.md", "https://wiki.example/itcare");
+        assert_eq!(published["annotations"]["runbook_url"], address);
+    }
     let dashboard = only(&objects, "ConfigMap");
     assert_eq!(dashboard["metadata"]["labels"]["grafana_dashboard"], "1");
     let text = dashboard["data"]["itcare-operator.json"].as_str().expect("text");

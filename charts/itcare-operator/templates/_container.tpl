@@ -5,10 +5,10 @@
 {{- define "itcare-operator.caFolder" -}}/var/run/itcare-ca{{- end }}
 
 {{- define "itcare-operator.ownArguments" -}}
-- --itcare-url={{ .Values.itcare.url }}
-- --itcare-token-url={{ .Values.itcare.tokenUrl }}
+- {{ printf "--itcare-url=%s" .Values.itcare.url | quote }}
+- {{ printf "--itcare-token-url=%s" .Values.itcare.tokenUrl | quote }}
 {{- with .Values.itcare.scope }}
-- --itcare-scope={{ . }}
+- {{ printf "--itcare-scope=%s" . | quote }}
 {{- end }}
 {{- if or .Values.itcare.ca.configMap .Values.itcare.ca.secret }}
 - --itcare-ca-file={{ include "itcare-operator.caFolder" . }}/ca.crt
@@ -35,10 +35,10 @@
 - --allow-services={{ $namespace }}={{ join "," $ids }}
 {{- end }}
 {{- with .Values.clusterId }}
-- --cluster-id={{ . }}
+- {{ printf "--cluster-id=%s" . | quote }}
 {{- end }}
 {{- range .Values.previousClusterIds }}
-- --previous-cluster-id={{ . }}
+- {{ printf "--previous-cluster-id=%s" . | quote }}
 {{- end }}
 - --leader-elect={{ .Values.leaderElection.enabled }}
 {{- if .Values.leaderElection.enabled }}
@@ -49,7 +49,43 @@
 - --health-address={{ .Values.bindAddress }}:{{ .Values.health.port | int64 }}
 - --metrics-address={{ .Values.bindAddress }}:{{ .Values.metrics.port | int64 }}
 - --log-format={{ .Values.logFormat }}
-- --log-level={{ .Values.logLevel }}
+- {{ printf "--log-level=%s" .Values.logLevel | quote }}
+{{- end }}
+
+{{/*
+The value that stands for each flag: given twice, a flag is refused at the start, or contradicts the rights. Not here:
+--identity, which has its variable, and --itcare-ca-file alone, whose file may be in a volume of the user's.
+*/}}
+{{- define "itcare-operator.flagValues" -}}
+--itcare-url: itcare.url
+--itcare-token-url: itcare.tokenUrl
+--itcare-client-id: credentials.clientId
+--itcare-client-secret-file: credentials.existingSecret
+--itcare-scope: itcare.scope
+{{- if or .Values.itcare.ca.configMap .Values.itcare.ca.secret }}
+--itcare-ca-file: itcare.ca
+{{- end }}
+--itcare-rate: itcare.rate
+--itcare-burst: itcare.burst
+--itcare-timeout: itcare.timeout
+--allow-http: itcare.allowHttp
+--observe-interval: observeInterval
+--action-interval: actionInterval
+--detail-interval: detailInterval
+--page-size: pageSize
+--settle-time: settleTime
+--watch-namespace: watchNamespaces
+--allow-services: allowServices
+--cluster-id: clusterId
+--previous-cluster-id: previousClusterIds
+--leader-elect: leaderElection.enabled
+--lease-namespace: leaderElection.leaseNamespace
+--lease-name: leaderElection.leaseName
+--lease-duration: leaderElection.leaseDuration
+--health-address: health.port
+--metrics-address: metrics.port
+--log-format: logFormat
+--log-level: logLevel
 {{- end }}
 
 {{- define "itcare-operator.leaseNamespace" -}}
@@ -61,17 +97,13 @@
 {{- end }}
 
 {{- define "itcare-operator.arguments" -}}
-{{- $own := include "itcare-operator.ownArguments" . }}
-{{- $flags := list }}
-{{- range $own | fromYamlArray }}
-{{- $flags = append $flags (index (splitList "=" .) 0) }}
-{{- end }}
+{{- $values := include "itcare-operator.flagValues" . | fromYaml }}
 - run
-{{ $own }}
+{{ include "itcare-operator.ownArguments" . }}
 {{- range .Values.extraArgs }}
 {{- $flag := index (splitList "=" .) 0 }}
-{{- if has $flag $flags }}
-{{- fail (printf "extraArgs: %s is given by the chart already; use the value that stands for it (see the table of flags in the README)" $flag) }}
+{{- with get $values $flag }}
+{{- fail (printf "extraArgs: %s has a value of the chart; use the value %s" $flag .) }}
 {{- end }}
 - {{ . | quote }}
 {{- end }}
@@ -90,8 +122,8 @@
   {{- else }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "itcare-operator.credentialsName" . }}
-      key: {{ .Values.credentials.clientIdKey }}
+      name: {{ include "itcare-operator.credentialsName" . | toYaml }}
+      key: {{ .Values.credentials.clientIdKey | toYaml }}
   {{- end }}
 - name: ITCARE_CLIENT_SECRET_FILE
   value: {{ include "itcare-operator.credentialsFolder" . }}/client-secret
@@ -105,21 +137,27 @@
 {{- end }}
 {{- if or .Values.proxy.http .Values.proxy.https }}
 - name: NO_PROXY
-  value: {{ join "," (append .Values.proxy.noProxy "$(KUBERNETES_SERVICE_HOST)") | quote }}
+  value: {{ join "," (append (default list .Values.proxy.noProxy) "$(KUBERNETES_SERVICE_HOST)") | quote }}
 {{- end }}
 {{- end }}
 
 {{- define "itcare-operator.environment" -}}
 {{- $own := include "itcare-operator.ownEnvironment" . }}
-{{- $names := list "ITCARE_CLIENT_SECRET" }}
+{{- /* A flag wins over its variable, so these would do nothing. */}}
+{{- $names := list "ITCARE_CLIENT_SECRET" "ITCARE_URL" "ITCARE_TOKEN_URL" }}
 {{- range $own | fromYamlArray }}
 {{- $names = append $names .name }}
 {{- end }}
 {{- $own }}
+{{- $more := list }}
 {{- range .Values.extraEnv }}
 {{- if has .name $names }}
-{{- fail (printf "extraEnv: %s is given by the chart already; use the values credentials or proxy" .name) }}
+{{- fail (printf "extraEnv: %s is given by the chart already; use the values credentials, itcare or proxy" .name) }}
 {{- end }}
+{{- if has .name $more }}
+{{- fail (printf "extraEnv: %s is given twice; leave one of them out" .name) }}
+{{- end }}
+{{- $more = append $more .name }}
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
@@ -144,26 +182,26 @@
 {{- define "itcare-operator.volumes" -}}
 - name: credentials
   secret:
-    secretName: {{ include "itcare-operator.credentialsName" . }}
+    secretName: {{ include "itcare-operator.credentialsName" . | toYaml }}
     defaultMode: 288 # 0440, which only some readers take for octal
     items:
-      - key: {{ .Values.credentials.clientSecretKey }}
+      - key: {{ .Values.credentials.clientSecretKey | toYaml }}
         path: client-secret
 {{- with .Values.itcare.ca }}
 {{- if .configMap }}
 - name: ca
   configMap:
-    name: {{ .configMap }}
+    name: {{ .configMap | toYaml }}
     items:
-      - key: {{ .key }}
+      - key: {{ .key | toYaml }}
         path: ca.crt
 {{- else if .secret }}
 - name: ca
   secret:
-    secretName: {{ .secret }}
+    secretName: {{ .secret | toYaml }}
     defaultMode: 288 # 0440, which only some readers take for octal
     items:
-      - key: {{ .key }}
+      - key: {{ .key | toYaml }}
         path: ca.crt
 {{- end }}
 {{- end }}
@@ -173,7 +211,7 @@
 {{- end }}
 
 {{- define "itcare-operator.podSecurityContext" -}}
-{{- $context := deepCopy .Values.podSecurityContext }}
+{{- $context := deepCopy (default dict .Values.podSecurityContext) }}
 {{- if .Values.openshift.enabled }}
 {{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" }}
 {{- end }}

@@ -6,13 +6,14 @@
 
 {{- define "itcare-operator.fullname" -}}
 {{- $name := include "itcare-operator.name" . }}
+{{- $fullname := printf "%s-%s" .Release.Name $name }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- $fullname = .Values.fullnameOverride }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 50 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- $fullname = .Release.Name }}
 {{- end }}
+{{- /* A release may have dots in its name, a Service may not. */}}
+{{- $fullname | replace "." "-" | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "itcare-operator.namespace" -}}
@@ -25,8 +26,8 @@
 {{- end }}
 
 {{- define "itcare-operator.selector" -}}
-app.kubernetes.io/name: {{ include "itcare-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "itcare-operator.name" . | toYaml }}
+app.kubernetes.io/instance: {{ .Release.Name | toYaml }}
 {{- end }}
 
 {{- define "itcare-operator.labels" -}}
@@ -58,7 +59,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "itcare-operator.image" -}}
-{{- $registry := default .Values.image.registry .Values.global.imageRegistry }}
+{{- $registry := coalesce .Values.global.imageRegistry .Values.image.registry | default "" }}
 {{- $repository := ternary (printf "%s/%s" (trimSuffix "/" $registry) .Values.image.repository) .Values.image.repository (ne $registry "") }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $repository .Values.image.digest }}

@@ -27,12 +27,12 @@
   verbs: [create]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  resourceNames: [{{ include "itcare-operator.leaseName" . }}]
+  resourceNames: [{{ include "itcare-operator.leaseName" . | toYaml }}]
   verbs: [get, update]
 {{- end }}
 
 {{- define "itcare-operator.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "itcare-operator.serviceAccountName" . }}
-  namespace: {{ include "itcare-operator.namespace" . }}
+  name: {{ include "itcare-operator.serviceAccountName" . | toYaml }}
+  namespace: {{ include "itcare-operator.namespace" . | toYaml }}
 {{- end }}

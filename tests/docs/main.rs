@@ -16,6 +16,7 @@ mod links;
 mod manifests;
 mod markdown;
 mod metrics;
+mod moving;
 mod observability;
 mod page;
 mod promql;

@@ -169,6 +169,62 @@ fn a_name_a_label_or_a_value_that_is_not_exposed_is_noticed() {
     assert_eq!(of(value), ["itcare_operator_conditions: reason is never Sleeping"]);
 }
 
+/// The texts of every list of fields: of `path`, `labelsFromPath` and `valueFrom`.
+fn paths(value: &Value, inside: &[Value], into: &mut Vec<Vec<String>>) {
+    let list = |value: &Value| -> Option<Vec<Value>> { value.as_array().cloned() };
+    let words = |parts: &[Value]| parts.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    for (key, value) in value.as_object().into_iter().flatten() {
+        match (key.as_str(), list(value)) {
+            ("path", Some(parts)) => into.push(words(&parts)),
+            ("valueFrom", Some(parts)) => into.push(words(&[inside, parts.as_slice()].concat())),
+            ("labelsFromPath", None) => {
+                for parts in value.as_object().into_iter().flatten().filter_map(|(_, parts)| list(parts)) {
+                    into.push(words(&[inside, parts.as_slice()].concat()));
+                }
+            }
+            _ => {
+                let below = value["path"].as_array().filter(|_| value.is_object()).cloned();
+                paths(value, below.as_deref().unwrap_or(inside), into);
+            }
+        }
+    }
+    value.as_array().into_iter().flatten().for_each(|item| paths(item, inside, into));
+}
+
+#[test]
+fn what_kube_state_metrics_is_told_to_read_is_in_the_definitions() {
+    let config: Value =
+        serde_saphyr::from_str(&text("deploy/monitoring/kube-state-metrics.yaml")).expect("it is YAML");
+    let definitions = itcare_operator::crd::print::all();
+    let mut read = 0;
+    for resource in config["spec"]["resources"].as_array().expect("resources") {
+        let kind = &resource["groupVersionKind"];
+        let definition = definitions.iter().find(|one| one["spec"]["names"]["kind"] == kind["kind"]);
+        let definition = definition.unwrap_or_else(|| panic!("there is no kind {kind}"));
+        let version = &definition["spec"]["versions"][0];
+        assert_eq!((&definition["spec"]["group"], &version["name"]), (&kind["group"], &kind["version"]));
+        let mut all = Vec::new();
+        paths(resource, &[], &mut all);
+        for path in all {
+            read += 1;
+            if ["namespace", "name", "deletionTimestamp"].iter().any(|field| path == ["metadata", field]) {
+                continue;
+            }
+            let mut schema = &version["schema"]["openAPIV3Schema"];
+            for part in &path {
+                let inside = if schema["type"] == "array" { &schema["items"] } else { schema };
+                schema = &inside["properties"][part];
+            }
+            assert!(!schema.is_null(), "{}: there is no field {path:?}", kind["kind"]);
+        }
+    }
+    assert!(read > 20, "only {read} fields were looked up");
+    let words = |value: &Value| value.as_array().expect("a list").clone();
+    let power = &config["spec"]["resources"][0]["metrics"][1]["each"]["stateSet"];
+    let status = &definitions[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+    assert_eq!(words(&power["list"]), words(&status["properties"]["powerState"]["enum"]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_alerts_and_dashboard_name_the_running_operator_exposes() {
     let bench = Bench::new("observed").await;

@@ -46,6 +46,10 @@ fn row(argument: &Arg) -> String {
     let defaults: Vec<_> =
         argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
     let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    // clap takes the full stop off a comment of one sentence.
+    if !help.ends_with('.') {
+        help.push('.');
+    }
     let words: Vec<_> = argument
         .get_possible_values()
         .iter()
@@ -57,9 +61,6 @@ fn row(argument: &Arg) -> String {
     }
     if matches!(argument.get_action(), ArgAction::Append) && !help.contains("repeatable") {
         help.push_str(" Repeatable.");
-    }
-    if !help.ends_with('.') {
-        help.push('.');
     }
     format!(
         "| `--{long}{value}` | {environment} | {} | {} |\n",

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Config};
 
 use crate::model::ClusterId;
-use crate::platform::Health;
+use crate::platform::{Health, words};
 
 /// A call to the API server that takes longer has failed.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -73,7 +73,8 @@ pub async fn cluster_id(client: &Client, health: &Health) -> anyhow::Result<Clus
                 status.message
             ),
             Err(error) => {
-                tracing::warn!(error = %error, "the API server does not answer yet");
+                let error = words(&error);
+                tracing::warn!(error, "the API server does not answer yet");
                 health.wait_for("cluster", format!("the API server does not answer: {error}"));
                 tokio::time::sleep(PAUSE).await;
             }

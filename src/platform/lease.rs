@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Clock;
+use super::{Clock, words};
 
 /// Whether this process leads, and until when that is certain.
 ///
@@ -162,7 +162,7 @@ impl Elector {
                     }
                     self.set(None);
                 }
-                Ok(Err(error)) => tracing::warn!(error = %error, "lease"),
+                Ok(Err(error)) => tracing::warn!(error = words(&error), "lease"),
                 Err(_) => tracing::warn!("lease call timed out"),
             }
             if self.held.is_some() && renewed.elapsed() >= self.settings.renew_deadline() {
@@ -189,7 +189,7 @@ impl Elector {
         self.set(None);
         match timeout(self.settings.renew_deadline(), self.release()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %error, "the lease could not be released"),
+            Ok(Err(error)) => tracing::warn!(error = words(&error), "the lease could not be released"),
             Err(_) => tracing::warn!("the lease could not be released in time"),
         }
     }

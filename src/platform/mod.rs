@@ -8,8 +8,10 @@ pub mod metrics;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
+pub mod words;
 
 pub use chance::Chance;
 pub use clock::Clock;
 pub use health::Health;
 pub use lease::Gate;
+pub use words::words;

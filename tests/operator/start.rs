@@ -88,6 +88,37 @@ async fn wrong_credentials_are_told_everywhere_and_heal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_server_that_cannot_be_reached_is_told_with_the_reason() {
+    let bench = Bench::new("unreachable").await;
+    // A port that was free a moment ago: nobody listens.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let server = format!("https://{}", listener.local_addr().expect("it is bound"));
+    drop(listener);
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "nowhere",
+        "contexts": [{"name": "nowhere", "context": {"cluster": "nowhere", "user": "nobody"}}],
+        "clusters": [{"name": "nowhere", "cluster": {"server": server}}],
+        "users": [{"name": "nobody", "user": {}}],
+    });
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("kubeconfig");
+    std::fs::write(&path, config.to_string()).expect("it can be written");
+    let operator = bench.operator_with(&path, &["--lease-namespace=default"]);
+    eventually(SOON, "/readyz tells why", || async {
+        let (_, body) = operator.health("/readyz").await;
+        if body.contains("does not answer") && body.contains("refused") {
+            Ok(())
+        } else {
+            Err((body, operator.log()))
+        }
+    })
+    .await;
+    assert!(operator.log().contains("refused"), "{}", operator.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_namespaces_are_watched_as_one() {
     let bench = Bench::new("several").await;
     let other = Namespace::fresh("several").await;

@@ -162,6 +162,11 @@ const CONTRADICTORY: &[(&str, &[&str])] = &[
         &["extraInitContainers", "one", "another name"],
     ),
     ("extraEnv: [{name: ITCARE_URL, value: x}]", &["extraEnv", "ITCARE_URL", "itcare"]),
+    ("extraEnv: [{name: https_proxy, value: x}]", &["extraEnv", "https_proxy", "proxy"]),
+    (
+        "{openshift: {enabled: true}, securityContext: {runAsUser: 1000}}",
+        &["securityContext.runAsUser", "openshift.enabled", "leave one of them out"],
+    ),
     ("extraEnv: [{name: ONE, value: x}, {name: ONE, value: y}]", &["extraEnv", "ONE", "twice"]),
     ("serviceAccount: {create: false}", &["serviceAccount.name", "name the service account"]),
     (

@@ -102,6 +102,11 @@ may be is in values.schema.json.
 {{- if and .Values.openshift.enabled (not .Values.podSecurityContext) }}
 {{- fail "openshift.enabled: true, and podSecurityContext is empty; leave podSecurityContext as it is, its ids are dropped" }}
 {{- end }}
+{{- range $id := list "runAsUser" "runAsGroup" }}
+{{- if and $.Values.openshift.enabled (hasKey (default dict $.Values.securityContext) $id) }}
+{{- fail (printf "securityContext.%s: given, and openshift.enabled is true, so the platform chooses it; leave one of them out" $id) }}
+{{- end }}
+{{- end }}
 {{- if regexMatch "^(127\\.|\\[(0*:)*:?0*1\\]$)" .Values.bindAddress }}
 {{- fail (printf "bindAddress: %q is reached from within the container only, so no probe would succeed; use 0.0.0.0 or [::]" .Values.bindAddress) }}
 {{- end }}

@@ -143,8 +143,11 @@ The value that stands for each flag: given twice, a flag is refused at the start
 
 {{- define "itcare-operator.environment" -}}
 {{- $own := include "itcare-operator.ownEnvironment" . }}
-{{- /* A flag wins over its variable, so these would do nothing. */}}
+{{- /* A flag wins over its variable, and a proxy without NO_PROXY would be taken for the API server too. */}}
 {{- $names := list "ITCARE_CLIENT_SECRET" "ITCARE_URL" "ITCARE_TOKEN_URL" }}
+{{- range list "HTTP_PROXY" "HTTPS_PROXY" "ALL_PROXY" "NO_PROXY" }}
+{{- $names = concat $names (list . (lower .)) }}
+{{- end }}
 {{- range $own | fromYamlArray }}
 {{- $names = append $names .name }}
 {{- end }}
@@ -152,7 +155,7 @@ The value that stands for each flag: given twice, a flag is refused at the start
 {{- $more := list }}
 {{- range .Values.extraEnv }}
 {{- if has .name $names }}
-{{- fail (printf "extraEnv: %s is given by the chart already; use the values credentials, itcare or proxy" .name) }}
+{{- fail (printf "extraEnv: %s has a value of the chart; use the values credentials, itcare or proxy" .name) }}
 {{- end }}
 {{- if has .name $more }}
 {{- fail (printf "extraEnv: %s is given twice; leave one of them out" .name) }}

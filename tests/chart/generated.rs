@@ -20,10 +20,10 @@ const INSTALL: &str = "\
 #   kubectl create namespace itcare-system
 #   kubectl create secret generic itcare-credentials --namespace itcare-system \\
 #     --from-literal=client-id=YOUR-CLIENT-ID --from-literal=client-secret=YOUR-CLIENT-SECRET
-#   kubectl apply --server-side -f install.yaml
+#   sed 's|image: \"itcare-operator:|image: \"registry.example.com/platform/itcare-operator:|' install.yaml |
+#     kubectl apply --server-side -f -
 #
-# There is no public image: put the one in your registry into the Deployment first. For anything else use the chart
-# or deploy/kustomize.
+# There is no public image: put in your registry there. For anything else use the chart or deploy/kustomize.
 #
 ";
 

@@ -1,6 +1,8 @@
 # The simulator of ITCare, for trying the operator out in a cluster. Build at the top of the repository:
 #   docker build --file deploy/image/simulator.Dockerfile --tag itcare-sim .
 FROM rust:1.95-alpine AS build
+# Not pinned: Alpine keeps one version of each, so a pin would soon find nothing.
+# hadolint ignore=DL3018
 RUN apk add --no-cache ca-certificates musl-dev
 WORKDIR /source
 COPY . .

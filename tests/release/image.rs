@@ -171,5 +171,14 @@ fn the_dockerfiles_make_the_same_image() {
             assert!(last.contains(part), "{file}: {part}");
         }
         assert!(last.contains(&format!("image.title=\"{name}\"")), "{file}");
+        let toolchain = crate::metadata::text("rust-toolchain.toml");
+        let channel =
+            toolchain.lines().find_map(|line| line.strip_prefix("channel = \"")).expect("a channel");
+        let (first, _) = text.split_once("-alpine AS build").expect("a stage that builds");
+        let (_, version) = first.rsplit_once("FROM rust:").expect("the compiler's image");
+        assert!(channel.starts_with(&format!("{version}.")), "{file} builds with {version}, not {channel}");
+        // With that file, rustup would fetch components, or another compiler, into the image that builds.
+        let ignored = crate::metadata::text(&format!("{file}.dockerignore"));
+        assert!(ignored.lines().any(|line| line == "rust-toolchain.toml"), "{file}");
     }
 }

@@ -12,7 +12,7 @@ use super::Context;
 use super::subject::Subject;
 use crate::crd::{Fetched, Kind, Record};
 use crate::model::ObjectKey;
-use crate::platform::Health;
+use crate::platform::{Health, words};
 
 /// The events of one kind.
 type Events<K> = BoxStream<'static, Result<watcher::Event<Record<K>>, watcher::Error>>;
@@ -77,7 +77,8 @@ pub async fn follow<K: Subject>(
                 listed.cancel();
             }
             Err(error) => {
-                tracing::warn!(error = %error, "watch");
+                let error = words(&error);
+                tracing::warn!(error, "watch");
                 health.explain("caches", format!("the API server does not list the objects: {error}"));
             }
         }

@@ -24,11 +24,11 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the record of a call is written over whatever is there, so two processes both send",
         edits: &[Edit {
             file: "src/controller/act.rs",
-            from: "    if finalizer && !record.has_finalizer() {",
+            from: "    if finalizer && !record.has_finalizer {",
             to: "    if {on} && ledger.intent.is_some() {
         metadata[\"resourceVersion\"].take();
     }
-    if finalizer && !record.has_finalizer() {",
+    if finalizer && !record.has_finalizer {",
         }],
         killer: test(
             "reconcile",

@@ -25,10 +25,10 @@ pub const MUTANTS: &[Mutant] = &[
             from: "    let Some(wake) = conclude(context, key, &gathered, decision).await? else {",
             to: "    let ended = conclude(context, key, &gathered, decision).await;
     if {on} && ended.is_err() {
-        let api: kube::Api<Record<K>> = kube::Api::namespaced(context.kube.clone(), &key.namespace);
+        let api: kube::Api<crate::crd::Fetched<K>> = kube::Api::namespaced(context.kube.clone(), &key.namespace);
         let patch = serde_json::json!({\"metadata\": {\"annotations\": {crate::crd::LEDGER_ANNOTATION: null}}});
-        if let Ok(record) = api.patch(&key.name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(&patch)).await {
-            K::wrote(context, Arc::new(record));
+        if let Ok(fetched) = api.patch(&key.name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(&patch)).await {
+            K::wrote(context, fetched.record);
         }
     }
     let Some(wake) = ended? else {",
@@ -78,9 +78,9 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the annotation that holds the id is wiped, and with it all knowledge of the VM",
         edits: &[Edit {
             file: "src/controller/gather.rs",
-            from: "    let ledger = Ledger::of(&key.to_string(), record.annotation(LEDGER_ANNOTATION), K::ledger_copy(&status));",
+            from: "    let ledger = Ledger::of(&key.to_string(), record.ledger().as_deref(), K::ledger_copy(&status));",
             to: "    let copy = K::ledger_copy(&status).filter(|_| !{on});
-    let ledger = Ledger::of(&key.to_string(), record.annotation(LEDGER_ANNOTATION), copy);",
+    let ledger = Ledger::of(&key.to_string(), record.ledger().as_deref(), copy);",
         }],
         killer: test("reconcile", "running::a_replace_that_wipes_annotation_and_finalizer_loses_nothing", &["not within two hours: instance web: tracked again", r#""reason": "NameTaken""#]),
     },
@@ -260,9 +260,9 @@ pub const MUTANTS: &[Mutant] = &[
         name: "b17-own-writes-unseen",
         bug: "the cache lags behind our own writes, and what was done is done again",
         edits: &[Edit {
-            file: "src/controller/memory.rs",
-            from: "            Some(latest) if latest.version() > cached.version() => Arc::clone(latest),",
-            to: "            Some(latest) if latest.version() > cached.version() && !{on} => Arc::clone(latest),",
+            file: "src/controller/objects.rs",
+            from: "    if written.version_number() > known.version_number() { written } else { known }",
+            to: "    if written.version_number() > known.version_number() && !{on} { written } else { known }",
         }],
         killer: test("reconcile", "running::an_operator_profile_says_which_right_is_missing", &["tries in an hour"]),
     },

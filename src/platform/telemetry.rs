@@ -16,9 +16,7 @@ pub enum Format {
 /// # Errors
 /// When `level` is no filter, or a subscriber is installed already.
 pub fn install(format: Format, level: &str) -> anyhow::Result<()> {
-    // kube names the object of each pass in a span of its own, inside which ours would stand again.
-    let directives = format!("kube_runtime::controller=warn,{level}");
-    let filter = EnvFilter::try_new(directives).map_err(|error| {
+    let filter = EnvFilter::try_new(level).map_err(|error| {
         anyhow::anyhow!("--log-level {level:?}: {error}; use error, warn, info, debug or trace")
     })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -116,7 +116,7 @@ impl<K: Kind> Objects<K> {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.all(|all| all.len())
     }
 

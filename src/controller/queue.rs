@@ -330,7 +330,7 @@ mod tests {
         let queue = Queue::new(16);
         let web = item("shop", "web");
         queue.add(web.clone(), false);
-        assert_eq!(all(&queue, 0), [web.clone()]);
+        assert_eq!(all(&queue, 0), std::slice::from_ref(&web));
         queue.done(web.clone(), Some(seconds(60)));
         assert_eq!(next(&queue, 59), None);
         assert_eq!(next(&queue, 60), Some(web.clone()));
@@ -362,7 +362,7 @@ mod tests {
         assert_eq!(all(&queue, 0).len(), 14);
         let waiting = item("space0", "vm96");
         queue.add(waiting.clone(), true);
-        assert_eq!(all(&queue, 0), [waiting.clone()]);
+        assert_eq!(all(&queue, 0), std::slice::from_ref(&waiting));
         queue.done(waiting, None);
         queue.add(item("space0", "new"), true);
         assert_eq!(all(&queue, 0), [item("space0", "new")]);
@@ -374,7 +374,7 @@ mod tests {
         let (web, db) = (item("shop", "web"), item("shop", "db"));
         queue.add(web.clone(), false);
         queue.add(db.clone(), false);
-        assert_eq!(all(&queue, 0), [web.clone()]);
+        assert_eq!(all(&queue, 0), std::slice::from_ref(&web));
         queue.done(web, None);
         assert_eq!(all(&queue, 0), [db]);
     }

@@ -34,8 +34,8 @@ pub async fn run(
         context.inventory.set_in_use(context.registry.in_use());
         health.ready("caches");
         tracing::info!(
-            instances = context.instances.len(),
-            snapshots = context.snapshots.len(),
+            instances = context.instances.count(),
+            snapshots = context.snapshots.count(),
             "caches are synced"
         );
     };

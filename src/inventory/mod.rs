@@ -280,7 +280,7 @@ impl Inventory {
     pub(super) fn pages(&self) -> u32 {
         let page = self.0.settings.page_size.max(1) as usize;
         let pages: usize =
-            self.with(|state| state.services.values().map(|view| view.len().div_ceil(page)).sum());
+            self.with(|state| state.services.values().map(|view| view.count().div_ceil(page)).sum());
         u32::try_from(pages).unwrap_or(u32::MAX).max(1)
     }
 

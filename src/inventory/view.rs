@@ -46,7 +46,7 @@ impl ServiceView {
 
     /// How many items there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.items.len()
     }
 

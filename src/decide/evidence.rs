@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::cloud::Site;
 use crate::model::{Action, Fence, HostName, Intent, Listed, OperationKind, time};
 
 /// Clocks of one API agree; they are not the same clock. How late a date may be.
-const CLOCKS: Duration = Duration::from_secs(300);
+pub const CLOCKS: Duration = Duration::from_secs(300);
 
 /// How early a date may be. Less: what somebody else made a few minutes before our call must not pass for ours.
 const SKEW: Duration = Duration::from_secs(30);
@@ -58,21 +60,31 @@ fn in_send_window(action: &Action, fence: Fence, site: &Site) -> bool {
     }
 }
 
-/// A VM that is made later than this after the call is somebody else's: ours may have been renamed before we saw it.
-const LONGEST_CREATION: Duration = Duration::from_secs(24 * 3600);
+/// No action runs for longer, as far as anybody knows: how late after the call something may have come of it,
+/// where the end of its action is not told.
+pub const LONGEST_ACTION: Duration = Duration::from_secs(24 * 3600);
 
-/// Whether what is known of this VM's making contradicts that our call made it.
+/// Whether what is known of this VM's making contradicts that our call made it. What was made after our action had
+/// `ended` is somebody else's: ours may have been renamed before we saw it.
 #[must_use]
-pub fn may_be_made_by(item: &Listed, intent: &Intent, site: &Site) -> bool {
-    let time_fits = match (item.created_at, intent.fence.date) {
-        (Some(made), Some(date)) => {
-            made >= time::before(date, SKEW) && made <= time::after(date, LONGEST_CREATION)
-        }
-        (Some(_) | None, None) | (None, Some(_)) => true,
-    };
+pub fn may_be_made_by(item: &Listed, intent: &Intent, ended: Option<Timestamp>, site: &Site) -> bool {
+    let last = ended.map(|ended| time::after(ended, CLOCKS));
+    let last = last.or(intent.fence.date.map(|date| time::after(date, LONGEST_ACTION)));
+    let time_fits = item.created_at.is_none_or(|made| {
+        intent.fence.date.is_none_or(|date| made >= time::before(date, SKEW))
+            && last.is_none_or(|last| made <= last)
+    });
     let user_fits = match (&item.created_by, &site.creator) {
         (Some(by), Some(us)) => by == us,
         (Some(_) | None, None) | (None, Some(_)) => true,
     };
     time_fits && user_fits
+}
+
+/// Whether this VM was made so long after the call that only the end of our action can tell whose it is. No action
+/// ends before its call.
+#[must_use]
+pub fn is_late(item: &Listed, intent: &Intent) -> bool {
+    let call = item.created_at.zip(intent.fence.date);
+    call.is_some_and(|(made, date)| made > time::after(date, CLOCKS))
 }

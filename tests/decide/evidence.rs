@@ -1,6 +1,6 @@
 //! Which action may come of our call (DESIGN 5.2, step 5), clause by clause.
 
-use itcare_operator::decide::evidence::{may_be_made_by, possibly_ours};
+use itcare_operator::decide::evidence::{is_late, may_be_made_by, possibly_ours};
 use itcare_operator::model::{Action, ActionId, Fence, HostName, Listed, OperationKind};
 
 use crate::fixture::{FENCE_ACTION, NAME, SEND_WINDOW, US, action, intent, site, twin, wall_at};
@@ -112,6 +112,17 @@ fn a_vm_may_be_of_our_making_unless_its_birth_contradicts() {
         ("made a day after the fence", vm(Some(-600 + 24 * 3600), Some(US)), true),
         ("made later than that: ours was renamed", vm(Some(-599 + 24 * 3600), None), false),
     ] {
-        assert_eq!(may_be_made_by(&item, &intent, &site()), expected, "{sentence}");
+        assert_eq!(may_be_made_by(&item, &intent, None, &site()), expected, "{sentence}");
+    }
+    let end = Some(wall_at(-100));
+    for (sentence, item, expected) in [
+        ("made five minutes after the end of our action", vm(Some(200), None), true),
+        ("made later than that", vm(Some(201), None), false),
+        ("made before the fence, whenever our action ended", vm(Some(-631), None), false),
+    ] {
+        assert_eq!(may_be_made_by(&item, &intent, end, &site()), expected, "{sentence}");
+    }
+    for (made, late) in [(None, false), (Some(-300), false), (Some(-299), true)] {
+        assert_eq!(is_late(&vm(made, None), &intent), late, "made at {made:?}");
     }
 }

@@ -111,7 +111,7 @@ pub fn detail() -> Detail {
         replication: Some(false),
         backup: Some(false),
         slot: None,
-        creation_time: Some("2026-01-02T03:04:10.000+0000".to_owned()),
+        creation_time: Some("2026-01-02T02:54:15.000+0000".to_owned()),
         creation_user: Some(US.to_owned()),
     }
 }

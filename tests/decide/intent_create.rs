@@ -100,6 +100,11 @@ const FOLLOWED: &[Row] = &[
         "read action",
     ),
     (
+        "a VM made much later than the call: the action tells when it ended",
+        |case| case.shows(|detail| detail.creation_time = Some("2026-01-02T03:04:05Z".to_owned())),
+        "read action",
+    ),
+    (
         "two VMs of that name qualify",
         |case| {
             case.shows(|_| {});
@@ -119,6 +124,25 @@ const LAGGING: &[Row] = &[(
 fn a_creation_whose_action_is_known_is_followed_to_its_vm() {
     table(followed, FOLLOWED);
     table_once_saved(followed, LAGGING);
+}
+
+#[test]
+fn a_vm_made_after_the_creation_had_ended_is_not_of_its_making() {
+    // Ours was renamed before it was seen, and somebody made another one of the old name.
+    for (sentence, ended, expected) in [
+        ("made while it ran", Some(0), Some(VM)),
+        ("made five minutes after its end: two clocks", Some(-300), Some(VM)),
+        ("made later than that", Some(-301), None),
+        ("its end is not told", None, Some(VM)),
+    ] {
+        for status in [ActionStatus::Success, ActionStatus::Error] {
+            let mut case = followed();
+            case.shows(|detail| detail.creation_time = Some("2026-01-02T03:04:05Z".to_owned()));
+            case.read(Action { completed_at: ended.map(wall_at), ..trace(status.clone()) });
+            case.memory.first_end(ACTION, NOW - SETTLE);
+            assert_eq!(saved(&case.next()).instance, expected, "{sentence}, {status:?}");
+        }
+    }
 }
 
 #[test]

@@ -7,9 +7,9 @@ use itcare_operator::model::{
     AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, Listed, Observed, ServiceId,
 };
 
-use crate::fixture::{ACTION, NOW, SETTLE, VM, attempt, detail, seconds, twin};
+use crate::fixture::{ACTION, NOW, SETTLE, VM, attempt, detail, seconds, twin, wall_at};
 use crate::intent_create::{trace, unclear};
-use crate::table::{Row, stands, table};
+use crate::table::{Row, saved, stands, table};
 
 const LOOKED: &[Row] = &[
     ("nobody looked", |_| {}, "read look"),
@@ -204,4 +204,21 @@ fn a_creation_is_never_sent_again_after_success() {
     assert_ne!(case.says(), "send Create");
     case.memory.first_end(ACTION, NOW - SETTLE * 20);
     assert_eq!(stands(&case.next().status.conditions), "Stalled InstanceMissing");
+}
+
+#[test]
+fn a_vm_made_after_all_that_may_be_ours_had_ended_is_not_bound() {
+    for (made, expected) in [("2026-01-02T03:04:05Z", Some(VM)), ("2026-01-02T03:04:06Z", None)] {
+        let mut case = unclear();
+        case.shows(|detail| detail.creation_time = Some(made.to_owned()));
+        let item = case.cloud.detail.as_ref().value().expect("it is shown").listed();
+        let earlier = Action { completed_at: Some(wall_at(-400)), ..trace(ActionStatus::Error) };
+        let last = Action {
+            id: ActionId::new(ACTION.get() + 1),
+            completed_at: Some(wall_at(-300)),
+            ..trace(ActionStatus::Success)
+        };
+        case.looked(&[earlier, last], &[item]);
+        assert_eq!(saved(&case.next()).instance, expected, "made at {made}");
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use itcare_sim::{Fault, FaultKind, Match, Operation, Wait};
+use itcare_sim::{Fault, FaultKind, Match, Operation, SeedInstance, Wait};
 use serde_json::json;
 
 use crate::support::{World, manifest};
@@ -165,7 +165,7 @@ async fn a_refused_creation_says_so_at_once_and_heals_with_the_spec() {
 #[tokio::test(start_paused = true)]
 async fn a_name_that_is_taken_names_the_vm_and_the_cure() {
     let world = World::lax();
-    let id = world.sim.seed(itcare_sim::SeedInstance::new("PWEB", 13));
+    let id = world.sim.seed(SeedInstance::new("PWEB", 13));
     let _operator = world.start();
     world.apply(manifest::instance("web"));
     world.until("web", "stalled as taken", |seen| seen.is_stalled("NameTaken")).await;
@@ -182,7 +182,7 @@ async fn a_name_that_is_taken_names_the_vm_and_the_cure() {
 #[tokio::test(start_paused = true)]
 async fn a_taken_name_becomes_free_and_the_vm_is_created() {
     let world = World::new();
-    let id = world.sim.seed(itcare_sim::SeedInstance::new("PWEB", 13));
+    let id = world.sim.seed(SeedInstance::new("PWEB", 13));
     let _operator = world.start();
     world.apply(manifest::instance("web"));
     world.until("web", "stalled as taken", |seen| seen.is_stalled("NameTaken")).await;
@@ -190,6 +190,37 @@ async fn a_taken_name_becomes_free_and_the_vm_is_created() {
     world.until_reason("web", "Running").await;
     assert_eq!(world.sim.report().created, 1);
     world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_somebody_made_after_ours_was_renamed_is_not_ours() {
+    for lost in [false, true] {
+        let world = World::new();
+        let operator = world.start();
+        if lost {
+            let hangs = FaultKind::HangForever { effect: true };
+            world.sim.inject(Fault::once(Match::operation(Operation::Create), hangs));
+        }
+        world.apply(manifest::instance("web"));
+        while world.sim.running().is_empty() {
+            world.pass(Duration::from_millis(50)).await;
+        }
+        operator.kill();
+        world.pass(Duration::from_secs(600)).await;
+        let ours = world.sim.instances()[0].id;
+        world.sim.edit(ours, |vm| vm.name = "PWEB-OLD".to_owned());
+        world.pass(Duration::from_secs(600)).await;
+        let theirs = world.sim.seed(SeedInstance::new("PWEB", 13));
+        let _operator = world.start();
+        world.until("web", "missing its VM", |seen| seen.is_stalled("InstanceMissing")).await;
+        assert!(world.instance("web").ledger()["instance"].is_null(), "{lost}: {:?}", world.instance("web"));
+        // A person says which one it is.
+        world.patch("web", json!({"instanceId": theirs}));
+        world.until_reason("web", "Running").await;
+        assert_eq!(world.instance("web").id(), theirs, "{lost}");
+        assert_eq!(world.change_words(), [Operation::Create], "{lost}");
+        world.audit();
+    }
 }
 
 #[tokio::test(start_paused = true)]

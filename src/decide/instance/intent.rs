@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::adopt::{bind, mismatch};
 use super::look::look;
 use super::pass::Pass;
@@ -87,7 +89,17 @@ fn follow_create(
         let need = Need::List { service: checked.service, since: over_at };
         return ask(pass, need, "looking for the new VM");
     };
-    let made = made_by(&pass, named, intent);
+    let ended = match view.cloud.action(id) {
+        Some(Observed::Present { value, .. }) => value.completed_at,
+        Some(Observed::Absent { .. }) => None,
+        Some(Observed::Unknown) | None => {
+            if made_by(&pass, named, intent, None).iter().any(|item| evidence::is_late(item, intent)) {
+                return ask(pass, Need::Action(id), "reading when the creation ended");
+            }
+            None
+        }
+    };
+    let made = made_by(&pass, named, intent, ended);
     match made.as_slice() {
         [one] => {
             // A VM that runs is what was asked for: the action is over. In any other state it may have failed.
@@ -166,13 +178,18 @@ pub(super) fn creating(pass: Pass<'_>, checked: &Checked, id: ActionId) -> Decis
     pass.working(Reason::Creating, message, wake)
 }
 
-/// The live VMs of our name and service that our call may have made.
-pub(super) fn made_by(pass: &Pass<'_>, named: &[Listed], intent: &Intent) -> Vec<Listed> {
+/// The live VMs of our name and service that our call, whose action has `ended` then, may have made.
+pub(super) fn made_by(
+    pass: &Pass<'_>,
+    named: &[Listed],
+    intent: &Intent,
+    ended: Option<Timestamp>,
+) -> Vec<Listed> {
     named
         .iter()
         .filter(|item| item.is_live())
         .filter(|item| !pass.view.recorded_elsewhere.iter().any(|(recorded, _)| *recorded == item.id))
-        .filter(|item| evidence::may_be_made_by(item, intent, pass.view.site))
+        .filter(|item| evidence::may_be_made_by(item, intent, ended, pass.view.site))
         .cloned()
         .collect()
 }

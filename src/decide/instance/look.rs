@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::intent::{ambiguous, bind_made, end_one_shot, gone_wrong, made_by, refusal, unseen};
 use super::pass::Pass;
 use super::validate::Checked;
@@ -40,7 +42,10 @@ pub(super) fn look(
     if intent.kind != OperationKind::Create {
         return look_reset(pass, checked, intent, &candidates, look.at, refused);
     }
-    let made = made_by(&pass, &in_service(look, checked), intent);
+    // Where one of them has no end, or none is known, the VM may still be of its making.
+    let ends: Option<Vec<Timestamp>> = candidates.iter().map(|action| action.completed_at).collect();
+    let ended = ends.and_then(|ends| ends.into_iter().max());
+    let made = made_by(&pass, &in_service(look, checked), intent, ended);
     if let [only] = candidates.as_slice() {
         // Found: from here on it is followed as if its reply had arrived.
         let known = pass.status.operation.as_ref().and_then(|operation| operation.action_id);

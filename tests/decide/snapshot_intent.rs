@@ -1,7 +1,8 @@
 //! A snapshot's creation may be in flight: actions first, then the slot and its mark (DESIGN 4.3, 5.2).
 
+use itcare_operator::crd::SnapshotStatus;
 use itcare_operator::crd::instance::DeletionPolicy;
-use itcare_operator::decide::Wake;
+use itcare_operator::decide::{Memory, Wake};
 use itcare_operator::model::{
     AccountId, Action, ActionId, ActionStatus, AttemptId, Observed, OperationKind, OperationResult, Origin,
     Slot,
@@ -9,7 +10,7 @@ use itcare_operator::model::{
 
 use crate::fixture::{ACTION, NOW, SETTLE, VM, action, attempt, ended, seconds, snapshot_id, wall_at};
 use crate::fixture_snapshot::{
-    Row, SnapshotCase, foreign_slot, message, saved, says, slot, table, table_once_saved,
+    Row, SnapshotCase, available, foreign_slot, message, saved, says, slot, table, table_once_saved,
 };
 
 /// The call was sent ten minutes ago; nothing is known of its answer.
@@ -69,7 +70,7 @@ const LOOKED: &[Row] = &[
     ),
     (
         "no trace, first sight after a restart",
-        |case| case.memory = itcare_operator::decide::Memory::default(),
+        |case| case.memory = Memory::default(),
         "Working ResolvingOutcome",
     ),
     (
@@ -244,6 +245,72 @@ fn a_snapshot_that_stays_out_of_sight_needs_a_person() {
     case.deletes();
     case.spec.deletion_policy = DeletionPolicy::Retain;
     assert_eq!(case.says(), "let go", "Retain lets go in every stalled state");
+}
+
+/// Taken by an action that ended then, seen by nobody, and looked for since a settle time and more.
+fn unseen_since(ended: &str, submitted: &str) -> SnapshotCase {
+    let mut case = followed();
+    let time = |text: &str| text.parse().ok();
+    case.read(Action {
+        submitted_at: time(submitted),
+        completed_at: time(ended),
+        ..trace(ActionStatus::Success)
+    });
+    case.memory.first_end(ACTION, NOW - SETTLE - seconds(1));
+    case
+}
+
+#[test]
+fn a_snapshot_that_was_taken_and_never_seen_has_expired_three_days_after_its_action() {
+    // Now is 2026-01-02T03:04:05Z. Two clocks may be five minutes apart.
+    for (sentence, ended, submitted, expected) in [
+        ("a second too early", "2025-12-30T02:59:06Z", "2025-12-30T02:00:00Z", "Stalled SnapshotMissing"),
+        ("three days and five minutes", "2025-12-30T02:59:05Z", "2025-12-30T02:00:00Z", "Ready Expired"),
+        ("its end is not told", "", "2025-12-30T02:59:05Z", "Ready Expired"),
+        ("its end is not told, and too early", "", "2025-12-30T02:59:06Z", "Stalled SnapshotMissing"),
+    ] {
+        for somebody_elses in [false, true] {
+            let mut case = unseen_since(ended, submitted);
+            if somebody_elses {
+                case.fills(foreign_slot());
+            }
+            let mut case = case.at_rest();
+            assert_eq!(case.says(), expected, "{sentence}");
+            if expected == "Ready Expired" {
+                assert_eq!(available(&case.next()), "False Expired", "{sentence}");
+                assert_eq!(case.ledger().intent, None, "nothing is held any more");
+                case.deletes();
+                assert_eq!(case.says(), "let go", "{sentence}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_that_expired_unseen_is_never_taken_again() {
+    let mut case = unseen_since("2025-12-29T00:00:00Z", "2025-12-29T00:00:00Z").at_rest();
+    // Nothing but the ledger is left, and the clock has been set back.
+    case.status = SnapshotStatus { observed_generation: Some(-1), ..SnapshotStatus::default() };
+    case.memory = Memory::default();
+    for wall in [wall_at(0), wall_at(-4 * 86_400)] {
+        case.now.wall = wall;
+        case.later(seconds(3600));
+        assert_eq!(case.says(), "Ready Expired", "at {wall}");
+    }
+}
+
+#[test]
+fn what_a_forgotten_action_took_has_expired_a_day_later() {
+    // It was known to have ended well; how long it ran is not known any more: a day at most.
+    for (fence, expected) in
+        [("2025-12-29T02:59:06Z", "Stalled SnapshotMissing"), ("2025-12-29T02:59:05Z", "Ready Expired")]
+    {
+        let mut case = unseen_since("", "");
+        let intent = case.ledger().intent.as_mut().expect("one");
+        (intent.done, intent.fence.date) = (Some(ACTION), fence.parse().ok());
+        case.cloud.action = Some((ACTION, Observed::Absent { at: NOW }));
+        assert_eq!(case.at_rest().says(), expected, "called at {fence}");
+    }
 }
 
 #[test]

@@ -216,6 +216,65 @@ async fn a_snapshot_that_is_lost_before_its_end_is_told() {
     world.audit();
 }
 
+/// The snapshot is being taken, its reply is lost with the operator, and nobody looks for that long.
+async fn taken_while_nobody_looks(world: &World, hours: u64) {
+    let operator = world.start();
+    with_vm(world).await;
+    let lost = FaultKind::HangForever { effect: true };
+    world.sim.inject(Fault::once(Match::operation(Operation::SnapshotCreate), lost));
+    world.apply(manifest::snapshot("before", "web", json!({})));
+    world.pass(Duration::from_secs(10)).await;
+    operator.kill();
+    world.pass(Duration::from_secs(hours * 3600)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_expired_before_it_was_seen_ended_normally_and_is_not_taken_again() {
+    let world = World::lax();
+    taken_while_nobody_looks(&world, 73).await;
+    let _operator = world.start();
+    world.until_snapshot("before", "expired", |seen| seen.reason() == "Expired").await;
+    let snapshot = world.snapshot("before");
+    assert!(snapshot.is_ready() && snapshot.has("Available", "False"), "{snapshot:?}");
+    world.patch("web", json!({"powerState": "Stopped"}));
+    world.until_reason("web", "Stopped").await;
+    world.pass(Duration::from_secs(8 * 3600)).await;
+    assert_eq!(world.snapshot("before").reason(), "Expired");
+    assert_eq!(world.count(Operation::SnapshotCreate), 1);
+    world.sim.clear_journal();
+    world.api.delete("itcaresnapshots", "shop", "before").expect("it is there");
+    world.until_gone("itcaresnapshots", "before").await;
+    assert_eq!(world.changes().len(), 0, "an expired snapshot needs no call");
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deletion_of_a_snapshot_that_expired_unseen_comes_to_its_end() {
+    let world = World::lax();
+    taken_while_nobody_looks(&world, 73).await;
+    world.api.delete("itcaresnapshots", "shop", "before").expect("it is there");
+    let _operator = world.start();
+    world.until_gone("itcaresnapshots", "before").await;
+    assert_eq!(world.count(Operation::SnapshotCreate), 1);
+    assert_eq!(world.count(Operation::SnapshotDelete), 0);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_was_removed_before_it_was_seen_is_missing_until_it_would_have_expired() {
+    let world = World::new();
+    taken_while_nobody_looks(&world, 1).await;
+    world.sim.edit(world.instance("web").id(), |vm| vm.snapshots.clear());
+    let _operator = world.start();
+    world.until_snapshot("before", "missing", |seen| seen.is_stalled("SnapshotMissing")).await;
+    world.pass(Duration::from_secs(70 * 3600)).await;
+    assert!(world.snapshot("before").is_stalled("SnapshotMissing"), "{:?}", world.snapshot("before"));
+    world.pass(Duration::from_secs(3 * 3600)).await;
+    assert_eq!(world.snapshot("before").reason(), "Expired");
+    assert_eq!(world.count(Operation::SnapshotCreate), 1);
+    world.audit();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slot_that_is_taken_is_waited_for_or_told() {
     let world = World::lax();

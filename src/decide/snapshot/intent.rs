@@ -9,8 +9,12 @@ use crate::crd::{Reason, SnapshotStatus};
 use crate::decide::decision::{Decision, Need, Note, Wake};
 use crate::decide::{Site, conditions, evidence};
 use crate::model::{
-    Action, ActionId, ActionStatus, InstanceId, Intent, Observed, OperationKind, OperationResult, Slot, time,
+    Action, ActionId, ActionStatus, InstanceId, Intent, Observed, OperationKind, OperationResult, Origin,
+    Slot, time,
 };
+
+/// How long ITCare keeps a snapshot, as documented. Where its own `expiresAt` was seen, that counts.
+const KEPT: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// Resolves the standing intent, or waits.
 pub(super) fn resolve(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
@@ -105,13 +109,13 @@ fn succeeded(
         Observed::Present { value: slot, .. } if is_ours(slot, intent, pass.view.site, true) => {
             bind(pass, slot, Some(action))
         }
-        Observed::Present { .. } | Observed::Absent { .. } => unseen(pass, action),
+        Observed::Present { .. } | Observed::Absent { .. } => unseen(pass, intent, action),
     }
 }
 
 /// Taken, but not shown: never taken again. A settle time later a person is told; it is bound whenever the slot
-/// shows it.
-fn unseen(mut pass: Pass<'_>, action: ActionId) -> Decision<SnapshotStatus> {
+/// shows it, and once it is older than any snapshot it has expired.
+fn unseen(mut pass: Pass<'_>, intent: &Intent, action: ActionId) -> Decision<SnapshotStatus> {
     let view = pass.view;
     let first = pass.memory.first_end(action, view.now.mono);
     pass.edit(|ledger| {
@@ -123,10 +127,42 @@ fn unseen(mut pass: Pass<'_>, action: ActionId) -> Decision<SnapshotStatus> {
         let message = format!("the snapshot was taken by action {action}; waiting for ITCare to show it");
         return pass.working(Reason::TakingSnapshot, message, Wake::After(view.site.action_interval));
     }
+    let expires = ended_by(&pass, intent, action).map(|ended| time::after(ended, KEPT));
+    if let Some(expires) = expires.filter(|end| view.now.wall >= time::after(*end, evidence::CLOCKS)) {
+        return expired_unseen(pass, action, expires);
+    }
+    let until = expires.map(|end| format!(", or wait until {end}, when it would expire")).unwrap_or_default();
     let message = format!(
-        "action {action} took the snapshot, but the slot does not show it; it was removed at once, or ITCare's support must look; delete this object with deletionPolicy: Retain to give it up"
+        "action {action} took the snapshot, but the slot does not show it; it was removed at once, or ITCare's support must look; delete this object with deletionPolicy: Retain to give it up{until}"
     );
     pass.stalled_until(Reason::SnapshotMissing, message, Wake::After(view.site.observe_interval))
+}
+
+/// When that action, which ended well, had ended at the latest: as it says itself, else by its call.
+fn ended_by(pass: &Pass<'_>, intent: &Intent, action: ActionId) -> Option<jiff::Timestamp> {
+    let told = match pass.view.cloud.action(action) {
+        Some(Observed::Present { value, .. }) => value.completed_at.or(value.submitted_at),
+        Some(Observed::Absent { .. } | Observed::Unknown) | None => None,
+    };
+    told.or(intent.fence.date.map(|date| time::after(date, evidence::LONGEST_ACTION)))
+}
+
+/// Its normal end, though nobody saw it while it lasted: the call is dealt with, and an end without a snapshot is
+/// what keeps it from being taken again.
+fn expired_unseen(
+    mut pass: Pass<'_>,
+    action: ActionId,
+    expires: jiff::Timestamp,
+) -> Decision<SnapshotStatus> {
+    pass.edit(|ledger| {
+        ledger.intent = None;
+        ledger.origin = Some(Origin::Created);
+        ledger.expires = Some(expires);
+    });
+    pass.status.operation = None;
+    let ended = pass.ended(OperationKind::TakeSnapshot, Some(action), OperationResult::Succeeded, None);
+    pass.record_end(ended);
+    proceed(pass)
 }
 
 /// Ours: by the mark. Where ITCare shows no description at all, only if it was made after the call, by nobody
@@ -151,7 +187,7 @@ fn bind(mut pass: Pass<'_>, slot: &Slot, action: Option<ActionId>) -> Decision<S
     let (id, expires) = (slot.id.clone(), slot.expires_at);
     pass.edit(|ledger| {
         ledger.intent = None;
-        ledger.origin = Some(crate::model::Origin::Created);
+        ledger.origin = Some(Origin::Created);
         ledger.snapshot = Some(id);
         ledger.expires = expires;
     });

@@ -129,23 +129,22 @@ fn without_receipt(pass: &Pass<'_>) -> Option<jiff::Timestamp> {
 /// Keeps the status true, and recovers on request.
 pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     let view = pass.view;
-    let Some((id, vm, expires)) = pass
-        .ledger
-        .as_ref()
-        .and_then(|ledger| Some((ledger.snapshot.clone()?, ledger.instance?, ledger.expires)))
-    else {
-        return super::take::decide(pass);
-    };
     if let Some(requested) = without_receipt(&pass) {
         let words = Some(request::LOST.to_owned());
         pass.receipt(requested, OperationResult::OutcomeUnknown, None, words);
     }
+    let Some(ledger) = &pass.ledger else { return super::take::decide(pass) };
+    let (id, vm, expires) = match (ledger.snapshot.clone(), ledger.instance, ledger.expires) {
+        (Some(id), Some(vm), expires) => (id, vm, expires),
+        (None, _, Some(_)) => return expired(pass, "the snapshot, which was never seen,"),
+        (None, _, None) | (Some(_), None, _) => return super::take::decide(pass),
+    };
     let now = view.now.wall;
     let was_expired = crate::crd::condition::find(&view.status.conditions, crate::crd::ConditionType::Ready)
         .is_some_and(|ready| ready.reason == Reason::Expired.as_str());
     let past = expires.is_some_and(|expires| now >= expires);
     if was_expired && past {
-        return expired(pass, &id);
+        return expired(pass, &format!("snapshot {id}"));
     }
     let recover = recover_pending(&pass).cloned();
     let due = past
@@ -171,11 +170,13 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
                 pass.edit(|ledger| ledger.expires = Some(end));
             }
             if slot.expires_at.or(expires).is_some_and(|end| now >= end) {
-                return expired(pass, &id);
+                return expired(pass, &format!("snapshot {id}"));
             }
             present(pass, &id, vm, slot, at, recover)
         }
-        Observed::Present { .. } | Observed::Absent { .. } if past => expired(pass, &id),
+        Observed::Present { .. } | Observed::Absent { .. } if past => {
+            expired(pass, &format!("snapshot {id}"))
+        }
         Observed::Present { value: other, .. } => {
             lost(pass, &id, &format!("snapshot {} fills the slot now", other.id))
         }
@@ -223,12 +224,12 @@ fn until_next(pass: &Pass<'_>, expires: Option<jiff::Timestamp>) -> Wake {
     Wake::After(due.min(end).max(Duration::from_millis(10)))
 }
 
-fn expired(mut pass: Pass<'_>, id: &SnapshotId) -> Decision<SnapshotStatus> {
+fn expired(mut pass: Pass<'_>, what: &str) -> Decision<SnapshotStatus> {
     if let Some(request) = recover_pending(&pass).cloned() {
         let words = "the snapshot has expired".to_owned();
         pass.receipt(request.requested_at, OperationResult::Expired, None, Some(words));
     }
-    let message = format!("snapshot {id} has expired; ITCare keeps a snapshot for three days");
+    let message = format!("{what} has expired; ITCare keeps a snapshot for three days");
     pass.available(false, Reason::Expired, message.clone());
     pass.ready(Reason::Expired, message, Wake::OnChange)
 }

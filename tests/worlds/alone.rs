@@ -23,6 +23,14 @@ const TALLY: &str = "tally: ";
 /// Real time: a hundred times what a world takes.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// What is wanted of a world besides its verdict.
+pub struct Wanted {
+    /// Its story.
+    pub tell: bool,
+    /// Its trace.
+    pub trace: bool,
+}
+
 /// A world to be lived in a process of its own.
 pub struct Child {
     seed: u64,
@@ -123,9 +131,9 @@ impl ahash::random_state::RandomSource for Keys {
 }
 
 /// In the process of one world: lives it.
-pub fn live<W>(seed: u64, world: fn(u64, bool) -> W)
+pub fn live<W>(seed: u64, world: fn(u64, Wanted) -> W)
 where
-    W: Future<Output = (Tally, String)> + 'static,
+    W: Future<Output = (Tally, Option<String>)> + 'static,
 {
     // On a thread of its own, whose counters all begin at nothing.
     let life = std::thread::spawn(move || {
@@ -134,11 +142,15 @@ where
         // kube's store hashes with keys that it else takes from where the program lies in memory.
         ahash::random_state::set_random_source(Keys::default()).expect("nobody has hashed before");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let told = runtime.expect("a runtime can be built").block_on(world(seed, text(TELL).is_some()));
-        let (tally, trace) = told;
-        if let Some(path) = text(TRACE) {
+        let runtime = runtime.expect("a runtime can be built");
+        let path = text(TRACE);
+        let wanted = Wanted { tell: text(TELL).is_some(), trace: path.is_some() };
+        let (tally, trace) = runtime.block_on(world(seed, wanted));
+        if let Some((path, trace)) = path.zip(trace) {
             std::fs::write(path, trace).expect("the trace can be written");
         }
+        // This process ends now: taking a world apart piece by piece takes time.
+        std::mem::forget(runtime);
         tally
     });
     // What went wrong has been told by the thread itself.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use itcare_sim::{InstanceRecord, Operation};
+use itcare_sim::{ActionRecord, ActionState, InstanceRecord, Operation};
 use serde_json::Value;
 
 use crate::life::{INSTANCES, SNAPSHOTS};
@@ -62,13 +62,16 @@ fn instance(world: &World, story: &Story, past: &Past<'_>, seen: &Seen, name: &s
             "Rejected" => {
                 spec["resizePolicy"] == "StopStart" && seen.ledger()["held"]["size"]["why"] == "Refused"
             }
+            // Nor is one that failed again and again.
+            "ActionFailed" => {
+                spec["resizePolicy"] == "StopStart"
+                    && seen.ledger()["held"]["size"]["why"] == "Failed"
+                    && failed_resizes(world, recorded) >= 3
+            }
             "DeletionBlocked" => recorded.is_some_and(|vm| !vm.live),
             _ => false,
         };
         assert!(truly, "Stalled, {reason}, and it is not so\n{}", tell());
-        return;
-    }
-    if waits_for_a_person(world, name) {
         return;
     }
     assert!(seen.0["metadata"]["deletionTimestamp"].is_null(), "a deletion that comes to no end\n{}", tell());
@@ -83,13 +86,13 @@ fn instance(world: &World, story: &Story, past: &Past<'_>, seen: &Seen, name: &s
     }
 }
 
-/// Whether a call for one of its snapshots stands that only a person can give up: nothing else is done with the VM,
-/// and neither finalizer goes (DESIGN 5.2).
-fn waits_for_a_person(world: &World, name: &str) -> bool {
-    ["before", "other"].iter().any(|which| {
-        let snapshot = world.api.get(SNAPSHOTS, "shop", &format!("{name}-{which}")).map(Seen);
-        snapshot.is_some_and(|one| one.has("Stalled", "True") && !one.ledger()["intent"].is_null())
-    })
+/// How many resizes of that VM have failed.
+fn failed_resizes(world: &World, vm: Option<&InstanceRecord>) -> usize {
+    let failed = |action: &ActionRecord| {
+        action.process == "vm_resize" && matches!(action.state, ActionState::Failed(_))
+    };
+    let of = |action: &&ActionRecord| vm.is_some_and(|vm| vm.id == action.instance) && failed(action);
+    world.sim.actions().iter().filter(of).count()
 }
 
 /// What is managed is as the spec says.
@@ -123,8 +126,8 @@ fn snapshot(world: &World, story: &Story, seen: &Seen) {
         && instance.is_none_or(|instance| {
             instance.has("Stalled", "True") || instance.0["spec"]["managementPolicy"] == "Observe"
         });
-    let waits = waits || waits_for_a_person(world, of);
-    let reasons = ["SlotTaken", "SnapshotMissing", "InstanceMissing"];
+    // What is missing expires in the end.
+    let reasons = ["SlotTaken", "InstanceMissing"];
     let stalled = seen.has("Stalled", "True") && reasons.contains(&seen.reason_of("Stalled"));
     assert!(
         seen.is_ready() || stalled || waits,
@@ -159,7 +162,7 @@ fn stopped_by_us_runs_again(world: &World, story: &Story, past: &Past<'_>, owner
         let last = actions.iter().rfind(|action| {
             action.instance == vm.id
                 && power.contains(&action.process.as_str())
-                && action.state == itcare_sim::ActionState::Succeeded
+                && action.state == ActionState::Succeeded
         });
         let by_us = last.is_some_and(|action| action.process == "vm_stop" && action.submitted_by == US);
         // What was stopped because it was to be stopped stays so when its power is left alone afterwards.

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use itcare_lab::memory::Verb;
+use itcare_lab::memory::{Recorded, Verb};
 use itcare_sim::{ActionRecord, ActionState, Entry, InstanceRecord, Operation};
 use jiff::SignedDuration;
+use serde_json::Value;
 
 use crate::check::tell;
 use crate::life::{INSTANCES, Life, Moment, SNAPSHOTS, Wish, moment};
@@ -20,13 +21,21 @@ mod asked;
 /// Who we are in the cloud's records.
 pub const US: &str = "demo-sa-operator";
 
+/// Every call to ITCare, and every write to the API server.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    pub calls: &'a [Entry],
+    pub writes: &'a [Recorded],
+}
+
 /// All that happened.
 pub struct Past<'a> {
     world: &'a World,
     story: &'a Story,
     /// How far ITCare's clock is ahead.
     skew: SignedDuration,
-    calls: Vec<Entry>,
+    calls: Vec<&'a Entry>,
+    writes: &'a [Recorded],
     pub vms: BTreeMap<i64, InstanceRecord>,
     actions: BTreeMap<i64, ActionRecord>,
     /// Of which life each VM of our making is.
@@ -36,12 +45,14 @@ pub struct Past<'a> {
 }
 
 impl<'a> Past<'a> {
-    pub fn of(world: &'a World, story: &'a Story, skew: SignedDuration) -> Self {
+    pub fn of(world: &'a World, story: &'a Story, skew: SignedDuration, told: Told<'a>) -> Self {
+        let Told { calls, writes } = told;
         let mut past = Self {
             world,
             story,
             skew,
-            calls: world.sim.journal().into_iter().filter(|entry| entry.operation.is_mutating()).collect(),
+            calls: calls.iter().filter(|entry| entry.operation.is_mutating()).collect(),
+            writes,
             vms: world.sim.instances().into_iter().map(|vm| (vm.id, vm)).collect(),
             actions: world.sim.actions().into_iter().map(|action| (action.id, action)).collect(),
             maker: BTreeMap::new(),
@@ -170,7 +181,7 @@ impl<'a> Past<'a> {
     /// The finalizer goes only after what the object had made is gone, unless the object lets go of it.
     #[track_caller]
     fn finalizers_went_last(&self) {
-        for write in self.world.api.writes() {
+        for write in self.writes {
             let removes = write.verb == Verb::Patch
                 && write.subresource.is_empty()
                 && write.body["metadata"]["finalizers"].as_array().is_some_and(Vec::is_empty);
@@ -225,6 +236,18 @@ impl<'a> Past<'a> {
         removed || at >= since + lifetime || vm.is_none_or(|vm| self.was_gone(vm, at))
     }
 
+    /// How many snapshot objects have an end and no snapshot in their ledger.
+    fn expired_unseen(&self) -> usize {
+        let writes = self.writes.iter().filter(|write| write.resource == SNAPSHOTS);
+        let ends = writes.filter_map(|write| {
+            let text = write.body["metadata"]["annotations"]["itcare.cegedim.cloud/ledger"].as_str()?;
+            let ledger: Value = serde_json::from_str(text).ok()?;
+            let unseen = ledger["snapshot"].is_null() && !ledger["expires"].is_null();
+            unseen.then(|| ledger["uid"].to_string())
+        });
+        ends.collect::<BTreeSet<String>>().len()
+    }
+
     /// What was excused, and what the oracles had to look at.
     pub fn count(&self, tally: &mut Tally) {
         tally.add("excused: a gateway sent a creation twice", self.excused.len());
@@ -235,5 +258,6 @@ impl<'a> Past<'a> {
         let mut names = BTreeSet::new();
         let again = lives.filter(|life| !names.insert(&life.name)).count();
         tally.add("objects made again", again);
+        tally.add("snapshots that expired unseen", self.expired_unseen());
     }
 }

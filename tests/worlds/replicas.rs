@@ -9,6 +9,9 @@ use crate::story::Story;
 use crate::support::{Replica, Setup, World};
 use crate::trouble::{Hung, some_seconds};
 
+/// Longer than ITCare keeps a snapshot.
+const AWAY: Duration = Duration::from_secs(80 * 3600);
+
 /// The two, as far as they run.
 pub struct Replicas {
     running: [Option<Replica>; 2],
@@ -102,6 +105,30 @@ impl Story {
                 replicas.cut(which, false);
             }
         }
+    }
+
+    /// Snapshots are being taken when both processes end, and nobody runs until all of them have expired.
+    pub async fn nobody_runs_for_days(&mut self, world: &World, replicas: &mut Replicas) {
+        replicas.all_run(world, self);
+        for name in self.names.clone() {
+            self.user_takes_snapshot(world, &format!("{name}-before"), &name);
+        }
+        let taking = || {
+            world.sim.running().iter().any(|action| action.process == "vm_create_snapshot" && !action.endless)
+        };
+        let mut left = 3000;
+        while !taking() && left > 0 {
+            sleep(Duration::from_millis(100)).await;
+            left -= 1;
+        }
+        // Some more have begun by then, and none has ended.
+        sleep(Duration::from_secs(1)).await;
+        for (which, replica) in replicas.running.iter_mut().enumerate() {
+            *replica = None;
+            self.process("away for days", which);
+        }
+        sleep(AWAY).await;
+        replicas.all_run(world, self);
     }
 
     fn process(&mut self, what: &str, which: usize) {

@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use itcare_lab::memory::Recorded;
 use tokio::time::{Instant, sleep};
 
 use crate::check::tell;
 use crate::life::{INSTANCES, Moment, SNAPSHOTS, moment};
 use crate::story::Story;
-use crate::support::World;
+use crate::support::{Seen, World};
 
-/// Nothing comes due any more after so long without a change: it is longer than a snapshot is kept, and than a detail.
-const QUIET: Duration = Duration::from_secs(12 * 3600);
+/// Nothing comes due any more after so long without a change, but for the end of a snapshot: it is longer than a
+/// detail is good for.
+const QUIET: Duration = Duration::from_secs(8 * 3600);
 
 /// How long what has come to rest must stay untouched.
 pub const AUDIT: Duration = Duration::from_secs(24 * 3600);
 
-/// In a world without troubles everything is done by then.
-const PATIENCE: Duration = Duration::from_secs(5 * 24 * 3600);
+/// In a world without troubles everything is done by then: both snapshot objects of an instance may wait for the one
+/// that fills the slot, each for three days.
+const PATIENCE: Duration = Duration::from_secs(12 * 24 * 3600);
 
 /// What must not move at rest: each object's version, and how many changes were asked for and Events told.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,15 +44,8 @@ impl Calls {
 
 impl Still {
     pub fn of(world: &World, calls: &mut Calls) -> Self {
-        let objects =
-            [INSTANCES, SNAPSHOTS].into_iter().flat_map(|kind| world.api.list(kind)).map(|object| {
-                let metadata = &object["metadata"];
-                (
-                    metadata["name"].as_str().unwrap_or_default().to_owned(),
-                    metadata["resourceVersion"].to_string(),
-                )
-            });
-        let events = ("events".to_owned(), world.api.list("events").len().to_string());
+        let objects = [INSTANCES, SNAPSHOTS].into_iter().flat_map(|kind| world.api.versions(kind));
+        let events = ("events".to_owned(), world.api.versions("events").len().to_string());
         let calls = ("changing calls".to_owned(), calls.now(world).to_string());
         Self(objects.chain([events, calls]).collect())
     }
@@ -76,11 +72,19 @@ pub async fn comes(world: &World, calls: &mut Calls, story: &Story) -> Still {
             last.has_stayed(world, calls, story);
         }
         let now = Still::of(world, calls);
-        if now != last {
+        // An end that is still to come, or has come since the last look, may change something yet.
+        if now != last || expires_some_time(world) {
             (last, since) = (now, Instant::now());
         }
     }
     last
+}
+
+/// Whether a snapshot is there, or missing before its time, whose end will change something.
+fn expires_some_time(world: &World) -> bool {
+    let mut objects = world.api.list(SNAPSHOTS).into_iter().map(Seen);
+    let waits = |seen: Seen| seen.has("Available", "True") || seen.is_stalled("SnapshotMissing");
+    objects.any(waits) || world.sim.instances().iter().any(|vm| vm.live && !vm.snapshots.is_empty())
 }
 
 /// How often an object may come back to a reason without anybody's doing: each is one try of something that failed
@@ -89,10 +93,10 @@ const RETURNS: usize = 4;
 
 /// Panics if an object went to and fro after the troubles had ended.
 #[track_caller]
-pub fn no_flapping(world: &World, story: &Story, healed: Moment) {
+pub fn no_flapping(world: &World, writes: &[Recorded], story: &Story, healed: Moment) {
     let mut last: BTreeMap<(String, String), String> = BTreeMap::new();
     let mut entered: BTreeMap<(String, String, String), usize> = BTreeMap::new();
-    for write in world.api.writes() {
+    for write in writes {
         if write.subresource != "status" || !write.apply || write.code != Some(200) {
             continue;
         }

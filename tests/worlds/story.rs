@@ -29,6 +29,8 @@ pub struct Story {
     pub renamed: BTreeMap<i64, String>,
     /// How many steps the caches go on standing still.
     pub held_for: u64,
+    /// ITCare keeps a snapshot for as long as it is documented, not for some hours only.
+    keeps_its_word: bool,
     /// Numbers descriptions, so that each snapshot's is its own.
     pub snapshots: u64,
     began: Instant,
@@ -45,7 +47,7 @@ impl Drop for Story {
 }
 
 impl Story {
-    pub fn new(objects: u64, draw: Draw, tell: bool) -> Self {
+    pub fn new(objects: u64, draw: Draw, keeps_its_word: bool, tell: bool) -> Self {
         Self {
             draw,
             names: (0..objects).map(|index| format!("vm{index}")).collect(),
@@ -56,6 +58,7 @@ impl Story {
             kube_faults: Vec::new(),
             renamed: BTreeMap::new(),
             held_for: 0,
+            keeps_its_word,
             snapshots: 0,
             began: Instant::now(),
             tell,
@@ -83,11 +86,16 @@ impl Story {
         let steps = 80 + 2 * self.names.len() as u64;
         // One pause in eight is long.
         let long = days * 24 * 3600 / (steps / 8);
-        for _ in 0..steps {
+        for step in 0..steps {
+            if self.keeps_its_word && step == steps / 2 {
+                self.nobody_runs_for_days(world, replicas).await;
+            }
             let gap = match self.draw.one_in(8) {
                 true => {
-                    // Nobody leaves an operator down for longer than ITCare keeps a snapshot.
-                    replicas.one_runs(world, self);
+                    // What expired unseen within hours, against all documents, would be missing for days.
+                    if !self.keeps_its_word {
+                        replicas.one_runs(world, self);
+                    }
                     long / 2 + self.draw.below(long)
                 }
                 false => *self.draw.pick(&[1, 5, 20, 60, 200, 600]),
@@ -110,13 +118,14 @@ impl Story {
             self.end_endless(world);
             self.mend_account(world);
         }
-        match self.draw.below(24) {
+        match self.draw.below(25) {
             0..=9 => self.user(world, &name),
             10..=12 => self.user_of_snapshots(world, &name),
             13..=15 => self.outsider(world, &name),
             16 | 17 => self.itcare_fails(world),
             18 | 19 => self.kubernetes_fails(world),
             20 | 21 => self.dies_in_flight(world, replicas, &name).await,
+            22 => self.changes_their_mind(world, &name).await,
             _ => self.replicas(world, replicas).await,
         }
     }

@@ -1,7 +1,11 @@
 //! What users do: make, edit, ask for something once, delete, make again, change policies, and follow the cure that a
 //! message names.
 
+use std::time::Duration;
+
+use itcare_sim::{Fault, FaultKind, Match, Operation};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::life::{INSTANCES, SNAPSHOTS};
 use crate::story::Story;
@@ -136,6 +140,33 @@ impl Story {
         self.edit(world, name, "work", edit);
     }
 
+    /// A user asks for something, and takes it back while the last reads before the call are on their way.
+    pub async fn changes_their_mind(&mut self, world: &World, name: &str) {
+        let vm = world.api.get(INSTANCES, "shop", name).and_then(|object| object["status"]["id"].as_i64());
+        let Some((vm, before)) = vm.zip(world.api.get(INSTANCES, "shop", name)) else {
+            return self.user(world, name);
+        };
+        let reads = Match { instance: Some(vm), ..Match::operation(Operation::Detail) };
+        let slow = Fault::once(reads, FaultKind::Delay(Duration::from_secs(20)));
+        let slow = self.plan(world, "slow before a call", slow);
+        self.user_asks_for_work(world, name);
+        let mut left = 600;
+        while !world.sim.is_spent(slow) && left > 0 {
+            sleep(Duration::from_millis(100)).await;
+            left -= 1;
+        }
+        let Some(object) = world.api.get(INSTANCES, "shop", name) else { return };
+        let edit = match (object["metadata"]["deletionTimestamp"].is_null(), self.draw.below(4)) {
+            (false, _) => json!({"deletionPolicy": "Retain"}),
+            (true, 0) => json!({"suspend": true}),
+            (true, 1) => json!({"managementPolicy": "Observe"}),
+            (true, _) => {
+                json!({"powerState": before["spec"]["powerState"], "size": before["spec"]["size"], "reset": before["spec"]["reset"]})
+            }
+        };
+        self.edit(world, name, "changes their mind", edit);
+    }
+
     /// What the message of a stalled object names as its cure, or one of them.
     fn cure(&mut self, world: &World, name: &str, object: &Seen) {
         let host = host(name);
@@ -162,17 +193,7 @@ impl Story {
             if world.api.get(INSTANCES, "shop", name).is_none() && !self.draw.one_in(6) {
                 return;
             }
-            self.snapshots += 1;
-            let more = json!({
-                "description": format!("number {} of {object}", self.snapshots),
-                "onMissingInstance": self.draw.pick(&["Skip", "Wait"]),
-                "onSlotTaken": self.draw.pick(&["Wait", "Wait", "Fail"]),
-                "deletionPolicy": self.draw.pick(&["Delete", "Delete", "Retain"]),
-            });
-            self.say(format!("user takes {object}: {more}"));
-            self.tally.add("user: snapshot", 1);
-            world.apply(manifest::snapshot(&object, name, more));
-            return self.noted(world, SNAPSHOTS, &object);
+            return self.user_takes_snapshot(world, &object, name);
         };
         if !there["metadata"]["deletionTimestamp"].is_null() {
             return;
@@ -189,6 +210,24 @@ impl Story {
             world.api.patch_spec(SNAPSHOTS, "shop", &object, recover).expect("it is there");
         }
         self.noted(world, SNAPSHOTS, &object);
+    }
+
+    /// A user makes that snapshot object, unless it is there.
+    pub fn user_takes_snapshot(&mut self, world: &World, object: &str, of: &str) {
+        if world.api.get(SNAPSHOTS, "shop", object).is_some() {
+            return;
+        }
+        self.snapshots += 1;
+        let more = json!({
+            "description": format!("number {} of {object}", self.snapshots),
+            "onMissingInstance": self.draw.pick(&["Skip", "Wait"]),
+            "onSlotTaken": self.draw.pick(&["Wait", "Wait", "Fail"]),
+            "deletionPolicy": self.draw.pick(&["Delete", "Delete", "Retain"]),
+        });
+        self.say(format!("user takes {object}: {more}"));
+        self.tally.add("user: snapshot", 1);
+        world.apply(manifest::snapshot(object, of, more));
+        self.noted(world, SNAPSHOTS, object);
     }
 
     /// Nothing stays suspended.

@@ -5,22 +5,24 @@ use std::time::Duration;
 use itcare_sim::{ActionState, Config};
 use jiff::SignedDuration;
 
+use crate::alone::Wanted;
 use crate::draw::Draw;
-use crate::past::Past;
+use crate::past::{Past, Told};
 use crate::replicas::Replicas;
 use crate::secrets::{Log, SECRETS};
 use crate::story::Story;
 use crate::support::{Setup, World};
 use crate::tally::Tally;
 use crate::trouble::some_seconds;
-use crate::{check, rest, secrets, trace};
+use crate::{check, rest, secrets, trace as traces};
 
 /// Lives the world of a seed. Panics if anything is not as it must be; the story is told then, or if asked for.
-pub async fn all(seed: u64, tell: bool) -> (Tally, String) {
+pub async fn all(seed: u64, Wanted { tell, trace }: Wanted) -> (Tally, Option<String>) {
     let log = Log::take(seed % 4 == 1);
     let mut draw = Draw::seeded(seed);
     let skew = some_seconds(&mut draw);
-    let world = made(seed, skew, &mut draw);
+    let keeps_its_word = draw.one_in(8);
+    let world = made(seed, skew, keeps_its_word, &mut draw);
     let objects = match seed % 40 {
         7 => 100 + draw.below(101),
         _ => {
@@ -29,7 +31,7 @@ pub async fn all(seed: u64, tell: bool) -> (Tally, String) {
         }
     };
     let days = *draw.pick(&[2, 2, 2, 2, 3, 3, 4, 7]);
-    let mut story = Story::new(objects, draw, tell);
+    let mut story = Story::new(objects, draw, keeps_its_word, tell);
     let kind = if seed.is_multiple_of(2) { "strict" } else { "lax" };
     story.say(format!("a {kind} world of {objects} objects and {days} days"));
     let mut replicas = Replicas::start(&world, &mut story);
@@ -45,11 +47,11 @@ pub async fn all(seed: u64, tell: bool) -> (Tally, String) {
     drop(replicas);
 
     world.audit();
-    let past = Past::of(&world, &story, skew);
-    past.holds();
-    rest::no_flapping(&world, &story, healed);
-    check::all(&world, &story, &past);
     let (calls, writes) = (world.sim.journal(), world.api.writes());
+    let past = Past::of(&world, &story, skew, Told { calls: &calls, writes: &writes });
+    past.holds();
+    rest::no_flapping(&world, &writes, &story, healed);
+    check::all(&world, &story, &past);
     secrets::not_sent(&calls, &writes);
     let logged = log.holds_no_secret();
 
@@ -65,14 +67,16 @@ pub async fn all(seed: u64, tell: bool) -> (Tally, String) {
     for action in world.sim.actions().iter().filter(|action| action.state == ActionState::Succeeded) {
         tally.add(format!("done: {}", action.process), 1);
     }
-    (tally, trace::of(&calls, &writes))
+    (tally, trace.then(|| traces::of(&calls, &writes)))
 }
 
 /// A cluster and a cloud, with the oddities that the seed draws.
-fn made(seed: u64, skew: SignedDuration, draw: &mut Draw) -> World {
+fn made(seed: u64, skew: SignedDuration, keeps_its_word: bool, draw: &mut Draw) -> World {
     let mut config = Config::auto(Duration::from_secs(*draw.pick(&[2, 20, 90])));
     config.skew = skew;
-    config.snapshot_lifetime = Duration::from_secs(*draw.pick(&[9, 11]) * 3600);
+    if !keeps_its_word {
+        config.snapshot_lifetime = Duration::from_secs(*draw.pick(&[9, 11]) * 3600);
+    }
     config.accounts.list[0].secret = SECRETS[0].to_owned();
     let mut world = World::with(config);
     world.sim.quirks(|quirks| {

@@ -30,6 +30,17 @@ impl MemoryApi {
         state.store.list(&definition.group, &definition.resource).map(|object| (**object).clone()).collect()
     }
 
+    /// Of all objects of a resource, in every namespace, the name and the resourceVersion.
+    pub fn versions(&self, resource: &str) -> Vec<(String, String)> {
+        let state = self.state();
+        let Ok((definition, _)) = state.by_plural(resource, "", "") else { return Vec::new() };
+        let objects = state.store.list(&definition.group, &definition.resource);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        objects
+            .map(|object| (text(&object["metadata"]["name"]), text(&object["metadata"]["resourceVersion"])))
+            .collect()
+    }
+
     /// Creates an object as a user. Its status is ignored where that is a subresource.
     ///
     /// # Errors

@@ -258,6 +258,36 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test("reconcile", "running::ledgers_from_elsewhere_make_no_call_until_a_person_says_so", &["not within two hours: instance web: foreign"]),
     },
     Mutant {
+        name: "a-vm-of-any-age-is-ours",
+        bug: "what was made long after our creation had ended is taken for its doing",
+        edits: &[Edit {
+            file: "src/decide/evidence.rs",
+            from: "            && last.is_none_or(|last| made <= last)",
+            to: "            && ({on} || last.is_none_or(|last| made <= last))",
+        }],
+        killer: test("decide", "intent_create::a_vm_made_after_the_creation_had_ended_is_not_of_its_making", &["made later than that, Success"]),
+    },
+    Mutant {
+        name: "the-object-is-not-read-again",
+        bug: "a call is sent though the user has taken back what it is for",
+        edits: &[Edit {
+            file: "src/controller/gather.rs",
+            from: "            let same = live.metadata.uid == record.metadata.uid",
+            to: "            let same = {on} || live.metadata.uid == record.metadata.uid",
+        }],
+        killer: test("reconcile", "drift::what_a_user_takes_back_before_the_call_is_not_sent", &["left: 1\n right: 0"]),
+    },
+    Mutant {
+        name: "taken-again-once-expired",
+        bug: "a snapshot that expired before it was seen is taken again",
+        edits: &[Edit {
+            file: "src/decide/snapshot/mod.rs",
+            from: "ledger.snapshot.is_some() || ledger.expires.is_some()",
+            to: "ledger.snapshot.is_some() || (!{on} && ledger.expires.is_some())",
+        }],
+        killer: test("decide", "snapshot_intent::a_snapshot_that_expired_unseen_is_never_taken_again", &["an effect or a read: Guarded(Guarded {"]),
+    },
+    Mutant {
         name: "any-snapshot-is-ours",
         bug: "what fills the slot counts as ours without our mark",
         edits: &[Edit {

@@ -171,6 +171,31 @@ async fn an_id_with_another_name_is_not_ours_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_user_takes_back_before_the_call_is_not_sent() {
+    for edit in
+        [json!({"powerState": "Running"}), json!({"suspend": true}), json!({"managementPolicy": "Observe"})]
+    {
+        let world = World::new();
+        let _operator = world.start();
+        world.apply(manifest::instance("web"));
+        world.until_reason("web", "Running").await;
+        world.quiet().await;
+        // The VM is read before the call, and that takes its time.
+        let reads =
+            Match { instance: Some(world.instance("web").id()), ..Match::operation(Operation::Detail) };
+        let slow = world.sim.inject(Fault::once(reads, FaultKind::Delay(Duration::from_secs(10))));
+        world.patch("web", json!({"powerState": "Stopped"}));
+        while !world.sim.is_spent(slow) {
+            world.pass(Duration::from_millis(50)).await;
+        }
+        world.patch("web", edit.clone());
+        world.quiet().await;
+        assert_eq!(world.count(Operation::Stop), 0, "{edit}");
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_suspended_object_makes_no_call_and_says_so() {
     let world = World::new();
     let _operator = world.start();

@@ -116,7 +116,8 @@ impl Story {
         let taking = || {
             world.sim.running().iter().any(|action| action.process == "vm_create_snapshot" && !action.endless)
         };
-        let mut left = 3000;
+        // A lease that nobody gave back must run out before anything is sent.
+        let mut left = 18_000;
         while !taking() && left > 0 {
             sleep(Duration::from_millis(100)).await;
             left -= 1;

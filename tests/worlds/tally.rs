@@ -86,7 +86,7 @@ const FLOORS: &[(&str, u64)] = &[
     ("outside: snapshot", 70),
     ("outside: snapshot gone", 6),
     ("outside: switched", 100),
-    ("replica: away for days", 20),
+    ("replica: away for days", 12),
     ("replica: cut off", 100),
     ("replica: deposed", 100),
     ("replica: deposed in flight", 60),

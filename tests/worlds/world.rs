@@ -21,7 +21,7 @@ pub async fn all(seed: u64, Wanted { tell, trace }: Wanted) -> (Tally, Option<St
     let log = Log::take(seed % 4 == 1);
     let mut draw = Draw::seeded(seed);
     let skew = some_seconds(&mut draw);
-    let keeps_its_word = draw.one_in(8);
+    let keeps_its_word = draw.one_in(16);
     let world = made(seed, skew, keeps_its_word, &mut draw);
     let objects = match seed % 40 {
         7 => 100 + draw.below(101),

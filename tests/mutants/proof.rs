@@ -272,8 +272,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "a call is sent though the user has taken back what it is for",
         edits: &[Edit {
             file: "src/controller/gather.rs",
-            from: "            let same = live.metadata.uid == record.metadata.uid",
-            to: "            let same = {on} || live.metadata.uid == record.metadata.uid",
+            from: "            let same = live.uid == record.uid",
+            to: "            let same = {on} || live.uid == record.uid",
         }],
         killer: test("reconcile", "drift::what_a_user_takes_back_before_the_call_is_not_sent", &["left: 1\n right: 0"]),
     },

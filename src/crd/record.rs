@@ -236,7 +236,7 @@ impl<K: Kind> Record<K> {
             name: Some(self.key.name.to_string()),
             namespace: Some(self.key.namespace.to_string()),
             uid: Some(self.uid.to_string()),
-            resource_version: Some(self.version.to_string()),
+            // With its version, each Event would be a new one, and none would be counted up.
             ..ObjectReference::default()
         }
     }

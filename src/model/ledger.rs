@@ -194,6 +194,9 @@ pub struct Ledger {
     /// When the snapshot expires (snapshots only): tells an expired one from a lost one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    /// The snapshot was taken and expired before anybody saw its id (snapshots only): it is not taken again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unseen: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
@@ -239,6 +242,7 @@ impl Ledger {
             handled: BTreeMap::new(),
             deletes: false,
             expires: None,
+            unseen: false,
         }
     }
 

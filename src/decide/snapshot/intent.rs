@@ -147,8 +147,8 @@ fn ended_by(pass: &Pass<'_>, intent: &Intent, action: ActionId) -> Option<jiff::
     told.or(intent.fence.date.map(|date| time::after(date, evidence::LONGEST_ACTION)))
 }
 
-/// Its normal end, though nobody saw it while it lasted: the call is dealt with, and an end without a snapshot is
-/// what keeps it from being taken again.
+/// Its normal end, though nobody saw it while it lasted: the call is dealt with, and the ledger says why there is no
+/// id.
 fn expired_unseen(
     mut pass: Pass<'_>,
     action: ActionId,
@@ -158,6 +158,7 @@ fn expired_unseen(
         ledger.intent = None;
         ledger.origin = Some(Origin::Created);
         ledger.expires = Some(expires);
+        ledger.unseen = true;
     });
     pass.status.operation = None;
     let ended = pass.ended(OperationKind::TakeSnapshot, Some(action), OperationResult::Succeeded, None);

@@ -134,10 +134,10 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         pass.receipt(requested, OperationResult::OutcomeUnknown, None, words);
     }
     let Some(ledger) = &pass.ledger else { return super::take::decide(pass) };
-    let (id, vm, expires) = match (ledger.snapshot.clone(), ledger.instance, ledger.expires) {
-        (Some(id), Some(vm), expires) => (id, vm, expires),
-        (None, _, Some(_)) => return expired(pass, "the snapshot, which was never seen,"),
-        (None, _, None) | (Some(_), None, _) => return super::take::decide(pass),
+    let (id, vm, expires) = match (ledger.snapshot.clone(), ledger.instance) {
+        (Some(id), Some(vm)) => (id, vm, ledger.expires),
+        (None, _) if ledger.unseen => return expired(pass, "the snapshot, which was never seen,"),
+        (None, _) | (Some(_), None) => return super::take::decide(pass),
     };
     let now = view.now.wall;
     let was_expired = crate::crd::condition::find(&view.status.conditions, crate::crd::ConditionType::Ready)

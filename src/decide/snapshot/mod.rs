@@ -80,8 +80,7 @@ fn proceed(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         return pass.held("suspended by spec.suspend: no call is made");
     }
     pass.mark_observed();
-    // An end alone is that of a snapshot which expired before it was seen.
-    if pass.ledger.as_ref().is_some_and(|ledger| ledger.snapshot.is_some() || ledger.expires.is_some()) {
+    if pass.ledger.as_ref().is_some_and(|ledger| ledger.snapshot.is_some() || ledger.unseen) {
         live::decide(pass)
     } else {
         take::decide(pass)

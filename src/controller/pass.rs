@@ -97,13 +97,12 @@ fn retry<K: Subject>(context: &Context, (key, uid): (&ObjectKey, &str), error: P
 async fn pass<K: Subject>(context: &Context, newest: Record<K>) -> Result<Ended, kube::Error> {
     let key = newest.key.clone();
     let key = &key;
-    if let Err(why) = newest.spec() {
-        return undecodable(context, &newest, &why).await;
-    }
-    // Both controllers take the VM's lock, so its facts cannot change under a pass of ours.
-    let Some((_, locked)) = gather::start::<K>(context, newest) else {
-        return Ok(Ended::undecided(Wake::OnChange));
+    let spec = match newest.spec() {
+        Ok(spec) => spec,
+        Err(why) => return undecodable(context, &newest, &why).await,
     };
+    // Both controllers take the VM's lock, so its facts cannot change under a pass of ours.
+    let locked = gather::machine::<K>(context, &newest, &spec);
     let lock = locked.as_ref().map(|machine| context.machines.lock(machine.service, &machine.name));
     let _locked = match &lock {
         Some(lock) => Some(lock.lock().await),

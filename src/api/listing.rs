@@ -7,7 +7,7 @@ use futures::{Stream, TryStreamExt};
 use super::send::{self, Target};
 use super::wire::instance::PageWire;
 use super::{ApiError, Client, Priority};
-use crate::model::{FailureClass, Listed, ServiceId};
+use crate::model::{FailureClass, InstanceId, Listed, ServiceId};
 
 /// A list longer than this many pages does not end by itself.
 const MOST_PAGES: u32 = 10_000;
@@ -125,7 +125,7 @@ pub struct Page {
     pub total: Option<u64>,
 }
 
-/// A whole list.
+/// A whole list, or the end of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
     /// All items, each once, in the order of their ids.
@@ -133,6 +133,16 @@ pub struct Listing {
     /// Whether the pages fit together. When not, something was deleted between two of them and an item
     /// may be on none: what is missing here may still exist.
     pub complete: bool,
+    /// Where it ends, if it has several pages of one length, in the order of ids.
+    pub end: Option<ListEnd>,
+}
+
+/// Where a list ended: what is created later comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListEnd {
+    page: u32,
+    per_page: u64,
+    newest: InstanceId,
 }
 
 impl Client {
@@ -163,7 +173,17 @@ impl Client {
         filter: InstanceFilter,
         priority: Priority,
     ) -> impl Stream<Item = Result<Page, ApiError>> + '_ {
-        let begin = (filter, 0_u32, 0_u64, false);
+        self.list_from(filter, priority, (0, 0))
+    }
+
+    /// The same from a page on, before which so many items are.
+    fn list_from(
+        &self,
+        filter: InstanceFilter,
+        priority: Priority,
+        (first, before): (u32, u64),
+    ) -> impl Stream<Item = Result<Page, ApiError>> + '_ {
+        let begin = (filter, first, before, false);
         futures::stream::try_unfold(begin, move |(filter, number, seen, over)| async move {
             if over {
                 return Ok(None);
@@ -187,16 +207,37 @@ impl Client {
     /// See [`ApiError::class`].
     pub async fn list_all(&self, filter: &InstanceFilter, priority: Priority) -> Result<Listing, ApiError> {
         let pages: Vec<Page> = self.list(filter.clone(), priority).try_collect().await?;
-        Ok(join(pages))
+        Ok(join(pages, (0, 0)))
+    }
+
+    /// The list from its earlier end on: the last pages of then, and those that came since. `None` when they do not
+    /// follow upon what was there, as after deletions: then only the whole list tells.
+    ///
+    /// # Errors
+    /// See [`ApiError::class`].
+    pub async fn list_since(
+        &self,
+        filter: &InstanceFilter,
+        end: ListEnd,
+        priority: Priority,
+    ) -> Result<Option<Listing>, ApiError> {
+        let begin = (end.page, u64::from(end.page) * end.per_page);
+        let pages: Vec<Page> = self.list_from(filter.clone(), priority, begin).try_collect().await?;
+        let listing = join(pages, begin);
+        let follows = listing.items.first().is_some_and(|item| item.id <= end.newest);
+        let same_pages = listing.end.is_some_and(|now| now.per_page == end.per_page);
+        Ok((follows && listing.complete && same_pages).then_some(listing))
     }
 }
 
 /// Pages fit together when nothing before a page's begin can have gone since the page before it: ids grow
-/// from item to item, the count never sinks, and as many items were seen as are counted.
-fn join(pages: Vec<Page>) -> Listing {
+/// from item to item, the count never sinks, and as many items were seen as are counted, with those before.
+fn join(pages: Vec<Page>, (first, before): (u32, u64)) -> Listing {
     let totals: Vec<u64> = pages.iter().filter_map(|page| page.total).collect();
     let counts = totals.len() == pages.len();
     let several = pages.len() > 1;
+    let lengths: Vec<usize> =
+        pages.iter().map(|page| page.items.len()).filter(|length| *length > 0).collect();
     let mut ids = BTreeSet::new();
     let mut ordered = true;
     let mut last = None;
@@ -210,9 +251,22 @@ fn join(pages: Vec<Page>) -> Listing {
     }
     let steady = totals.iter().all(|total| Some(total) == totals.first());
     let growing = totals.is_sorted();
-    let enough = totals.last().is_none_or(|total| items.len() as u64 >= *total);
+    let enough = totals.last().is_none_or(|total| before + items.len() as u64 >= *total);
     let complete =
         if several { counts && enough && (if ordered { growing } else { steady }) } else { enough };
+    let end = end(&lengths, (first, before)).zip(last).filter(|_| counts && ordered);
+    let end = end.map(|((page, per_page), newest)| ListEnd { page, per_page, newest });
     items.sort_by_key(|item| item.id);
-    Listing { items, complete }
+    Listing { items, complete, end }
+}
+
+/// The last page and the length of the pages, if it is one length, and there are several.
+fn end(lengths: &[usize], (first, before): (u32, u64)) -> Option<(u32, u64)> {
+    let (last, full) = lengths.split_last()?;
+    let per_page = match full.first() {
+        Some(length) => *length as u64,
+        None => before.checked_div(u64::from(first))?,
+    };
+    let uniform = full.iter().all(|length| *length as u64 == per_page) && *last as u64 <= per_page;
+    uniform.then_some((first + u32::try_from(full.len()).ok()?, per_page))
 }

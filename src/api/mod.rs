@@ -30,7 +30,7 @@ pub use actions::ActionFilter;
 pub use budget::{Budget, LONGEST_PAUSE, MAX_IN_FLIGHT, Permit, Priority};
 pub use error::ApiError;
 pub use instances::{CreateInstance, PatchParty, Volume};
-pub use listing::{InstanceFilter, Listing, Page};
+pub use listing::{InstanceFilter, ListEnd, Listing, Page};
 pub use send::{Accepted, SendGuard};
 pub use token::{ClientCredentials, Credentials};
 pub use turns::Lane;

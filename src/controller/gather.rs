@@ -93,6 +93,7 @@ fn refresh(context: &Context, cloud: &mut Cloud, machine: &Machine, ledger: Opti
     let same_account = ledger.is_none_or(|ledger| ledger.account == context.itcare.account());
     cloud.missing_is_evidence = context.inventory.missing_is_evidence(machine.service, same_account);
     cloud.named = context.inventory.named(machine.service, &machine.name);
+    cloud.arrived = context.inventory.arrived(machine.service, &machine.name);
     cloud.running = context.inventory.running(&machine.name);
     if let Some(id) = machine.id {
         cloud.listed = context.inventory.listed(machine.service, id);
@@ -183,6 +184,9 @@ async fn fetch<K: Subject>(
             keep(context, cloud);
         }
         Need::List { service, since } => context.inventory.list_since(*service, *since, priority).await?,
+        Need::Arrivals { service, since } => {
+            context.inventory.arrivals_since(*service, *since, priority).await?;
+        }
         Need::Running { since } => context.inventory.running_since(*since, priority).await?,
         Need::Action(id) => {
             let (permit, at) = turn().await;

@@ -158,7 +158,7 @@ impl Subject for ITCareInstance {
         machine: Option<&Machine>,
         cloud: &Cloud,
     ) -> InstanceMore {
-        let named = cloud.named.as_ref().value().into_iter().flatten().map(|item| item.id);
+        let named = cloud.arrived.as_ref().value().into_iter().flatten().map(|item| item.id);
         let looked = cloud.look.iter().flat_map(|look| &look.instances).map(|item| item.id);
         let ids: Vec<InstanceId> =
             named.chain(looked).chain(machine.and_then(|machine| machine.id)).collect();

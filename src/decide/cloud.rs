@@ -66,6 +66,9 @@ pub struct Cloud {
     pub listed: Observed<Listed>,
     /// The live items of our name in our service's list.
     pub named: Observed<Vec<Listed>>,
+    /// The same, with what arrived since that list. It shows that a VM is there; of one that may be long known and is
+    /// missing here, only the whole list tells.
+    pub arrived: Observed<Vec<Listed>>,
     /// The running actions on our name.
     pub running: Observed<Vec<Action>>,
     /// The detail of the recorded (or asked for) id.
@@ -94,6 +97,7 @@ impl Default for Cloud {
         Self {
             listed: Observed::Unknown,
             named: Observed::Unknown,
+            arrived: Observed::Unknown,
             running: Observed::Unknown,
             detail: Observed::Unknown,
             storage: None,

@@ -91,6 +91,13 @@ pub enum Need {
         /// Not older than this.
         since: Duration,
     },
+    /// Whatever arrived in a service, requested at this time or later (shared by everybody): the end of its list.
+    Arrivals {
+        /// Which service.
+        service: ServiceId,
+        /// Not older than this.
+        since: Duration,
+    },
     /// All running actions, requested at this time or later (shared by everybody).
     Running {
         /// Not older than this.

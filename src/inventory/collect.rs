@@ -1,14 +1,18 @@
 //! One pass over the cloud. A failure is data: it makes its part unknown, never absent.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::arrivals::{by_service, is_attributed, is_unordered, set_end};
 use super::{Changed, Doubt, Failing, Inventory, ServiceView};
-use crate::api::{ActionFilter, InstanceFilter, Priority};
+use crate::api::{ActionFilter, InstanceFilter, ListEnd, Priority};
 use crate::model::{
     Action, ActionId, ActionStatus, Failure, FailureClass, HostName, InstanceId, Listed, ServiceId,
 };
+
+/// A complete list, and where it ends.
+type List = (Vec<Listed>, Option<ListEnd>);
 
 impl Inventory {
     /// Lists these services: those that are known to answer share one call, each other one is asked alone.
@@ -20,11 +24,11 @@ impl Inventory {
             let at = self.0.clock.now().mono;
             match self.list(&shared, priority).await {
                 // Whose is an item without a service? Asked alone, there is no doubt.
-                Ok(items) if shared.len() > 1 && items.iter().any(|item| item.service.is_none()) => {
+                Ok((items, _)) if shared.len() > 1 && !is_attributed(&items) => {
                     self.with(|state| state.joined.retain(|service| !shared.contains(service)));
                     alone.extend(shared);
                 }
-                Ok(items) => self.store_lists(at, &shared, items),
+                Ok(list) => self.store_lists(at, &shared, list),
                 Err(failure) if splits(failure.class) => {
                     // One service among them is refused: each for itself, so that the others stay seen.
                     self.with(|state| state.joined.retain(|service| !shared.contains(service)));
@@ -37,11 +41,11 @@ impl Inventory {
             let at = self.0.clock.now().mono;
             let only = BTreeSet::from([service]);
             match self.list(&only, priority).await {
-                Ok(items) => {
-                    if items.iter().all(|item| item.service.is_some()) {
+                Ok(list) => {
+                    if is_attributed(&list.0) {
                         self.with(|state| state.joined.insert(service));
                     }
-                    self.store_lists(at, &only, items);
+                    self.store_lists(at, &only, list);
                 }
                 Err(failure) => self.store_failure(at, &only, &failure),
             }
@@ -69,15 +73,19 @@ impl Inventory {
         }
     }
 
-    async fn list(&self, services: &BTreeSet<ServiceId>, priority: Priority) -> Result<Vec<Listed>, Failure> {
-        let filter = InstanceFilter {
+    pub(super) fn filter(&self, services: &BTreeSet<ServiceId>) -> InstanceFilter {
+        InstanceFilter {
             services: services.iter().copied().collect(),
             size: Some(self.0.settings.page_size),
             ..InstanceFilter::default()
-        };
-        let listing = self.0.client.list_all(&filter, priority).await.map_err(|error| error.failure())?;
+        }
+    }
+
+    async fn list(&self, services: &BTreeSet<ServiceId>, priority: Priority) -> Result<List, Failure> {
+        let listing = self.0.client.list_all(&self.filter(services), priority).await;
+        let listing = listing.map_err(|error| error.failure())?;
         if listing.complete {
-            return Ok(listing.items);
+            return Ok((listing.items, listing.end));
         }
         Err(Failure {
             class: FailureClass::Transient,
@@ -86,19 +94,10 @@ impl Inventory {
         })
     }
 
-    fn store_lists(&self, at: Duration, services: &BTreeSet<ServiceId>, items: Vec<Listed>) {
-        let lone = (services.len() == 1).then(|| services.first().copied()).flatten();
-        let mut parts: BTreeMap<ServiceId, Vec<Listed>> =
-            services.iter().map(|id| (*id, Vec::new())).collect();
-        for mut item in items {
-            item.service = item.service.or(lone);
-            if let Some(part) = item.service.and_then(|service| parts.get_mut(&service)) {
-                part.push(item);
-            }
-        }
+    fn store_lists(&self, at: Duration, services: &BTreeSet<ServiceId>, (items, end): List) {
         let mut changes = Vec::new();
         self.with(|state| {
-            for (service, items) in parts {
+            for (service, items) in by_service(services, items) {
                 let view = ServiceView::new(at, items);
                 let before = state.services.get(&service);
                 let recorded = state.in_use.get(&service);
@@ -106,6 +105,9 @@ impl Inventory {
                 gone.retain(|id| !state.deleting.remove(id));
                 if !gone.is_empty() {
                     state.vanished.push((at, service, gone));
+                }
+                if before.is_some_and(|before| is_unordered(&view, before)) {
+                    state.unordered.insert(service);
                 }
                 let failing = state.failing.remove(&service);
                 let is_back = failing.is_some_and(|failing| at.saturating_sub(failing.since) >= OUTAGE);
@@ -117,6 +119,7 @@ impl Inventory {
                 }
                 state.services.insert(service, Arc::new(view));
             }
+            set_end(&mut state.ends, services, end);
         });
         self.doubt(at);
         self.answer();
@@ -142,7 +145,7 @@ impl Inventory {
         });
     }
 
-    fn store_failure(&self, at: Duration, services: &BTreeSet<ServiceId>, failure: &Failure) {
+    pub(super) fn store_failure(&self, at: Duration, services: &BTreeSet<ServiceId>, failure: &Failure) {
         tracing::warn!(class = failure.class.as_str(), message = %failure.message, "listing instances failed");
         self.with(|state| {
             for service in services {
@@ -192,7 +195,7 @@ pub(super) fn of(urgent: bool) -> Priority {
 const OUTAGE: Duration = Duration::from_secs(30);
 
 /// Whether the failure may be one service's own: then the shared call is split.
-fn splits(class: FailureClass) -> bool {
+pub(super) fn splits(class: FailureClass) -> bool {
     match class {
         // One item that cannot be read makes its whole page so: the others must not go blind for it.
         FailureClass::Rejected | FailureClass::Forbidden | FailureClass::Missing | FailureClass::Garbled => {

@@ -6,6 +6,7 @@
 //! costs. Absence here is a hint; whoever acts on it confirms it by id. Not here: Kubernetes objects, and
 //! what follows from a change.
 
+mod arrivals;
 mod collect;
 mod view;
 mod worker;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::api::{Client, Priority};
+use crate::api::{Client, ListEnd, Priority};
 use crate::model::{Action, Failure, FailureClass, HostName, InstanceId, Listed, Observed, ServiceId};
 use crate::platform::Clock;
 
@@ -55,6 +56,8 @@ struct State {
     running: Option<(Duration, Arc<Vec<Action>>)>,
     running_error: Option<(Duration, Failure)>,
     wanted_lists: BTreeSet<ServiceId>,
+    /// Services whose newest VMs are wanted.
+    wanted_arrivals: BTreeSet<ServiceId>,
     wanted_running: bool,
     /// Somebody waits for it whose change nobody has looked at yet.
     urgent_lists: bool,
@@ -63,6 +66,10 @@ struct State {
     stopped: bool,
     /// Services that answered alone and may share a call.
     joined: BTreeSet<ServiceId>,
+    /// Which services were listed together of late, and where that list ended.
+    ends: Vec<(BTreeSet<ServiceId>, ListEnd)>,
+    /// Services where a VM arrived before the end of the list: there, the end does not show what is new.
+    unordered: BTreeSet<ServiceId>,
     /// What the registry says: the services in use and the ids recorded in them.
     in_use: BTreeMap<ServiceId, BTreeSet<InstanceId>>,
     /// Ids that we ask ITCare to delete, from before the call: one that then vanishes is no surprise, and the
@@ -88,6 +95,22 @@ struct Failing {
 struct Doubt {
     since: Duration,
     vanished: BTreeSet<InstanceId>,
+}
+
+impl State {
+    /// How a question to the list of that service ended that was asked then: answered, failed, or not yet.
+    fn list_outcome(
+        &self,
+        service: ServiceId,
+        asked: Duration,
+        is_seen: impl Fn(&ServiceView) -> bool,
+    ) -> Option<Result<(), Failure>> {
+        if self.services.get(&service).is_some_and(|view| is_seen(view)) {
+            return Some(Ok(()));
+        }
+        let failing = self.failing.get(&service).filter(|failing| failing.at >= asked);
+        failing.map(|failing| Err(failing.failure.clone()))
+    }
 }
 
 impl Inventory {
@@ -154,6 +177,15 @@ impl Inventory {
         }
     }
 
+    /// The items of that name in the list of that service, and of what arrived since; dated by the latter.
+    #[must_use]
+    pub fn arrived(&self, service: ServiceId, name: &HostName) -> Observed<Vec<Listed>> {
+        match self.view(service) {
+            None => Observed::Unknown,
+            Some(view) => Observed::Present { value: view.named(name), at: view.arrivals_at() },
+        }
+    }
+
     /// The items of that name in the list of that service; empty is an answer.
     #[must_use]
     pub fn named(&self, service: ServiceId, name: &HostName) -> Observed<Vec<Listed>> {
@@ -192,35 +224,39 @@ impl Inventory {
         since: Duration,
         priority: Priority,
     ) -> Result<(), Failure> {
-        let mut answered = self.0.answered.subscribe();
-        let asked = self.0.clock.now().mono;
-        loop {
-            answered.borrow_and_update();
-            let outcome = self.with(|state| {
-                if state.stopped {
-                    return Some(Err(stopping()));
-                }
-                if state.services.get(&service).is_some_and(|view| view.at >= since) {
-                    return Some(Ok(()));
-                }
-                match state.failing.get(&service) {
-                    Some(Failing { at, failure, since: _ }) if *at >= asked => {
-                        return Some(Err(failure.clone()));
-                    }
-                    Some(_) | None => {}
-                }
+        let is_seen = |view: &ServiceView| view.at >= since;
+        self.asked(
+            &self.0.asked_lists,
+            |state, asked| state.list_outcome(service, asked, is_seen),
+            |state| {
                 state.wanted_lists.insert(service);
                 state.urgent_lists |= priority == Priority::User;
-                None
-            });
-            if let Some(outcome) = outcome {
-                return outcome;
-            }
-            self.0.asked_lists.notify_one();
-            if answered.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+            },
+        )
+        .await
+    }
+
+    /// Returns once whatever arrived in that service before `since` was asked for: by the end of its list, or by the
+    /// whole of it. The priority as for [`list_since`](Self::list_since).
+    ///
+    /// # Errors
+    /// Why the first such read failed.
+    pub async fn arrivals_since(
+        &self,
+        service: ServiceId,
+        since: Duration,
+        priority: Priority,
+    ) -> Result<(), Failure> {
+        let is_seen = |view: &ServiceView| view.arrivals_at() >= since;
+        self.asked(
+            &self.0.asked_lists,
+            |state, asked| state.list_outcome(service, asked, is_seen),
+            |state| {
+                state.wanted_arrivals.insert(service);
+                state.urgent_lists |= priority == Priority::User;
+            },
+        )
+        .await
     }
 
     /// Returns once the running actions were asked for at `since` or later; the priority as for
@@ -229,29 +265,48 @@ impl Inventory {
     /// # Errors
     /// Why the first such read failed.
     pub async fn running_since(&self, since: Duration, priority: Priority) -> Result<(), Failure> {
+        self.asked(
+            &self.0.asked_running,
+            |state, asked| {
+                if state.running.as_ref().is_some_and(|(at, _)| *at >= since) {
+                    return Some(Ok(()));
+                }
+                let failed = state.running_error.as_ref().filter(|(at, _)| *at >= asked);
+                failed.map(|(_, failure)| Err(failure.clone()))
+            },
+            |state| {
+                state.wanted_running = true;
+                state.urgent_running |= priority == Priority::User;
+            },
+        )
+        .await
+    }
+
+    /// Says what is `want`ed, and waits for an answer that gives the outcome; it is told when the question began.
+    async fn asked(
+        &self,
+        worker: &Notify,
+        outcome: impl Fn(&State, Duration) -> Option<Result<(), Failure>>,
+        want: impl Fn(&mut State),
+    ) -> Result<(), Failure> {
         let mut answered = self.0.answered.subscribe();
-        let asked = self.0.clock.now().mono;
+        let begun = self.0.clock.now().mono;
         loop {
             answered.borrow_and_update();
             let outcome = self.with(|state| {
                 if state.stopped {
                     return Some(Err(stopping()));
                 }
-                if state.running.as_ref().is_some_and(|(at, _)| *at >= since) {
-                    return Some(Ok(()));
+                let outcome = outcome(state, begun);
+                if outcome.is_none() {
+                    want(state);
                 }
-                match &state.running_error {
-                    Some((at, failure)) if *at >= asked => return Some(Err(failure.clone())),
-                    Some(_) | None => {}
-                }
-                state.wanted_running = true;
-                state.urgent_running |= priority == Priority::User;
-                None
+                outcome
             });
             if let Some(outcome) = outcome {
                 return outcome;
             }
-            self.0.asked_running.notify_one();
+            worker.notify_one();
             if answered.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -302,6 +357,7 @@ impl Inventory {
         self.with(|state| {
             state.services.clear();
             state.running = None;
+            state.ends.clear();
             state.failing.clear();
             state.running_error = None;
         });

@@ -61,25 +61,32 @@ impl Inventory {
                 continue;
             }
             if let Some(last) = last.filter(|_| !due) {
-                let spared = last + self.0.client.crowded_for() * self.pages();
+                let pages = if self.with(|state| state.wanted_lists.is_empty()) { 1 } else { self.pages() };
+                let spared = last + self.0.client.crowded_for() * pages;
                 self.gather(next.min(spared), &self.0.asked_lists, |state| state.urgent_lists).await;
             }
-            let (wanted, priority) = self.with(|state| {
-                let mut wanted = std::mem::take(&mut state.wanted_lists);
+            let (mut whole, mut arrivals, priority) = self.with(|state| {
+                let mut whole = std::mem::take(&mut state.wanted_lists);
+                let arrivals = std::mem::take(&mut state.wanted_arrivals);
                 let asked = collect::of(std::mem::take(&mut state.urgent_lists));
-                let priority = if wanted.is_empty() { Priority::Background } else { asked };
+                let nobody = whole.is_empty() && arrivals.is_empty();
                 if due {
-                    wanted.extend(state.in_use.keys().copied());
+                    whole.extend(state.in_use.keys().copied());
                 }
-                (wanted, priority)
+                (whole, arrivals, if nobody { Priority::Background } else { asked })
             });
             if due {
                 next = Instant::now() + interval;
             }
-            if !wanted.is_empty() {
-                self.collect_lists(wanted, priority).await;
-                last = Some(Instant::now());
+            if whole.is_empty() && arrivals.is_empty() {
+                continue;
             }
+            arrivals.retain(|service| !whole.contains(service));
+            whole.extend(self.collect_arrivals(arrivals, priority).await);
+            if !whole.is_empty() {
+                self.collect_lists(whole, priority).await;
+            }
+            last = Some(Instant::now());
             again = match (self.is_failing(), cause) {
                 (false, Cause::Asked | Cause::Due | Cause::SignOfLife) => AGAIN,
                 (true, Cause::SignOfLife) => (again * 2).min(interval),

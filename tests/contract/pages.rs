@@ -188,6 +188,82 @@ async fn a_page_of_the_simulator_that_begins_late_or_early_makes_the_list_incomp
     assert_eq!(listing.complete, ids(&listing) == all);
 }
 
+/// Reads these pages as a whole list, then those as what its end has become; with the pages asked for then.
+async fn end_of(whole: Vec<Value>, then: Vec<Value>) -> (Option<Vec<i64>>, Vec<String>) {
+    let count = whole.len();
+    let pages = whole.into_iter().chain(then);
+    let (client, fake) = bench(pages.map(|page| Answer::new(200, page.to_string())));
+    let filter = InstanceFilter { size: Some(2), ..InstanceFilter::default() };
+    let listing = client.list_all(&filter, Priority::Background).await.expect("it is understood");
+    let end = listing.end.expect("several pages of one length, in order");
+    let listing = client.list_since(&filter, end, Priority::Background).await.expect("it is understood");
+    let asked = fake.seen().iter().skip(count).map(|seen| seen.query()["page"].clone()).collect();
+    (listing.map(|listing| listing.items.iter().map(|item| item.id.get()).collect()), asked)
+}
+
+fn three() -> Vec<Value> {
+    vec![counted(&[1, 2], 3, false), counted(&[3], 3, true)]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrived_is_read_from_the_earlier_end_on() {
+    let asked = |pages: &[&str]| pages.iter().map(|page| (*page).to_owned()).collect::<Vec<_>>();
+    let (ids, pages) = end_of(three(), vec![counted(&[3], 3, true)]).await;
+    assert_eq!((ids, pages), (Some(vec![3]), asked(&["1"])));
+    let (ids, pages) = end_of(three(), vec![counted(&[3, 4], 5, false), counted(&[5], 5, true)]).await;
+    assert_eq!((ids, pages), (Some(vec![3, 4, 5]), asked(&["1", "2"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_end_is_read_on_from() {
+    let then = vec![counted(&[3, 4], 5, false), counted(&[5], 5, true)];
+    let pages = three().into_iter().chain(then).chain([counted(&[5, 6], 6, true)]);
+    let (client, fake) = bench(pages.map(|page| Answer::new(200, page.to_string())));
+    let filter = InstanceFilter { size: Some(2), ..InstanceFilter::default() };
+    let mut end = client.list_all(&filter, Priority::Background).await.expect("understood").end;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let end_before = end.expect("it has one");
+        let listing = client.list_since(&filter, end_before, Priority::Background).await.expect("understood");
+        let listing = listing.expect("it follows");
+        ids.push(listing.items.iter().map(|item| item.id.get()).collect::<Vec<_>>());
+        end = listing.end;
+    }
+    assert_eq!(ids, [vec![3, 4, 5], vec![5, 6]]);
+    assert_eq!(fake.seen().last().expect("asked").query()["page"], "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_does_not_follow_upon_the_list_tells_nothing() {
+    for (what, then) in [
+        ("deletions moved what was there to an earlier page", vec![counted(&[], 2, true)]),
+        ("something new may stand on the page before", vec![counted(&[5], 3, true)]),
+        ("the count is not reached", vec![counted(&[3], 4, true), counted(&[], 4, true)]),
+        ("a page shrank while the next was read", vec![counted(&[3, 4], 6, false), counted(&[6], 5, true)]),
+        ("ids do not grow", vec![counted(&[3, 2], 4, true)]),
+        ("nothing is counted", vec![page(&[3]), page(&[])]),
+        ("pages became longer", vec![counted(&[3, 4, 5], 6, false), counted(&[6], 6, true)]),
+    ] {
+        assert_eq!(end_of(three(), then).await.0, None, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_whose_pages_tell_no_order_or_length_has_no_end_to_read_on_from() {
+    for (what, pages) in [
+        ("one page", vec![counted(&[1, 2], 2, true)]),
+        ("an empty second page", vec![counted(&[1, 2], 2, false), counted(&[], 2, true)]),
+        ("no order", vec![counted(&[3, 1], 3, false), counted(&[2], 3, true)]),
+        ("no counts", vec![page(&[1, 2]), page(&[3]), page(&[])]),
+        (
+            "pages of two lengths",
+            vec![counted(&[1, 2], 4, false), counted(&[3], 4, false), counted(&[4], 4, true)],
+        ),
+    ] {
+        assert_eq!(listing(pages).await.0.expect("it is understood").end, None, "{what}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_created_between_two_pages_is_seen_and_what_is_deleted_is_noticed() {
     use futures::StreamExt as _;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use itcare_sim::Operation;
+use itcare_sim::{Operation, SeedInstance};
+use serde_json::json;
 
 use crate::scene;
 
@@ -33,6 +34,25 @@ async fn five_hundred_creations_are_ready_within_a_tenth_of_the_floor() {
     let journal = world.sim.journal();
     assert!(took <= Duration::from_secs(109).mul_f64(1.1), "{took:?}, {:?}", scene::calls(&journal));
     assert!(journal.iter().all(|entry| entry.status() != Some(429)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_among_ten_thousand_vms_does_not_read_them_all() {
+    let mut world = scene::world(Duration::from_secs(30));
+    world.setup.observe_interval = Duration::from_secs(300);
+    for number in 0..10_000 {
+        world.sim.seed(SeedInstance::new(&format!("PELSEWHERE{number:05}"), 13));
+    }
+    let _operator = world.start();
+    scene::apply(&world, 1);
+    scene::until_ready(&world, 1).await;
+    // The first object of a service asks for its whole list: fifty pages. What follows asks for its end only.
+    world.sim.clear_journal();
+    world.apply(scene::manifest("shop", "late", json!({})));
+    scene::until_ready(&world, 2).await;
+    let calls = scene::calls(&world.sim.journal());
+    assert!(calls[&Operation::List] <= 3, "{calls:?}");
+    assert!(calls.values().sum::<usize>() <= 14, "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -287,6 +287,7 @@ fn moment(case: &Case, dice: &mut Dice) -> Duration {
 fn cloud(case: &mut Case, dice: &mut Dice) {
     for need in [
         Need::List { service: SERVICE, since: Duration::ZERO },
+        Need::Arrivals { service: SERVICE, since: Duration::ZERO },
         Need::Running { since: Duration::ZERO },
         Need::Detail(VM),
         Need::Action(ACTION),
@@ -312,7 +313,9 @@ fn forget(case: &mut Case, need: &Need) {
     match need {
         Need::List { .. } => {
             (case.cloud.listed, case.cloud.named) = (Observed::Unknown, Observed::Unknown);
+            case.cloud.arrived = Observed::Unknown;
         }
+        Need::Arrivals { .. } => case.cloud.arrived = Observed::Unknown,
         Need::Running { .. } => case.cloud.running = Observed::Unknown,
         Need::Detail(_) => case.cloud.detail = Observed::Unknown,
         Need::Action(_) => case.cloud.action = None,
@@ -336,6 +339,12 @@ pub fn answer(case: &mut Case, need: &Need, at: Duration, dice: &mut Dice) {
             case.cloud.named = Observed::Present { value: items(&item, dice), at };
             case.cloud.listed =
                 if dice.one_in(4) { Observed::Absent { at } } else { Observed::Present { value: item, at } };
+            case.cloud.arrived = case.cloud.named.clone();
+        }
+        Need::Arrivals { .. } => {
+            let mut value = case.cloud.named.as_ref().value().cloned().unwrap_or_default();
+            value.extend(items(&any_detail(dice).listed(), dice));
+            case.cloud.arrived = Observed::Present { value, at };
         }
         Need::Running { .. } => {
             let running = if dice.one_in(8) { vec![any_action(dice)] } else { Vec::new() };

@@ -176,7 +176,7 @@ fn forget(case: &mut SnapshotCase, need: &Need) {
         Need::Look(_) => case.cloud.look = None,
         Need::Slot(_) => case.cloud.slot = Observed::Unknown,
         Need::Object => case.cloud.object_unchanged = None,
-        Need::List { .. } | Need::Storage(_) | Need::Network(_) => {}
+        Need::List { .. } | Need::Arrivals { .. } | Need::Storage(_) | Need::Network(_) => {}
     }
 }
 
@@ -215,7 +215,9 @@ pub fn answer(case: &mut SnapshotCase, need: &Need, at: Duration, dice: &mut Dic
         }
         Need::Slot(_) => case.cloud.slot = any_slot(at, dice),
         Need::Object => case.cloud.object_unchanged = Some(!dice.one_in(12)),
-        Need::List { .. } | Need::Storage(_) | Need::Network(_) => panic!("no read of a snapshot: {need:?}"),
+        Need::List { .. } | Need::Arrivals { .. } | Need::Storage(_) | Need::Network(_) => {
+            panic!("no read of a snapshot: {need:?}")
+        }
     }
 }
 

@@ -171,6 +171,22 @@ const ROWS: &[Row] = &[
     (
         "the list is older than the running actions: a creation that ended in between is in neither",
         |case| case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(2) },
+        "read arrivals",
+    ),
+    (
+        "nothing arrived since an older list",
+        |case| {
+            case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(2) };
+            case.cloud.arrived = Observed::Present { value: Vec::new(), at: NOW };
+        },
+        "send Create",
+    ),
+    (
+        "a VM of that name arrived since an older list: the whole list tells what it is",
+        |case| {
+            case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(2) };
+            case.cloud.arrived = Observed::Present { value: vec![twin()], at: NOW };
+        },
         "read list",
     ),
 ];

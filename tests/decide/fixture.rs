@@ -315,7 +315,7 @@ impl Case {
             claim: self.claim.clone(),
             recorded_elsewhere: self.elsewhere.clone(),
             snapshots: self.snapshots.clone(),
-            cloud: self.cloud.clone(),
+            cloud: with_arrivals(&self.cloud),
             memory: self.memory.clone(),
             detail_due: self.detail_due,
             now: self.now,
@@ -447,4 +447,13 @@ impl Case {
 /// A snapshot id.
 pub fn snapshot_id() -> SnapshotId {
     SnapshotId::new("5220149-snap-7")
+}
+
+/// Nothing arrived since the whole list, unless a case says so.
+pub fn with_arrivals(cloud: &Cloud) -> Cloud {
+    let mut cloud = cloud.clone();
+    if cloud.arrived == Observed::Unknown {
+        cloud.arrived = cloud.named.clone();
+    }
+    cloud
 }

@@ -46,6 +46,34 @@ const FOLLOWED: &[Row] = &[
     (
         "it is over, and the list is older than that",
         |case| case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(1) },
+        "read arrivals",
+    ),
+    (
+        "it is over, and its VM arrived after an older list: bound",
+        |case| {
+            case.shows(|_| {});
+            case.cloud.arrived = case.cloud.named.clone();
+            case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(1) };
+        },
+        "save",
+    ),
+    (
+        "two VMs of that name qualify, one of which may have gone since an older list",
+        |case| {
+            case.shows(|_| {});
+            case.cloud.arrived = Observed::Present { value: vec![detail().listed(), twin()], at: NOW };
+            case.cloud.named = Observed::Present { value: vec![twin()], at: NOW - seconds(1) };
+        },
+        "read list",
+    ),
+    (
+        "it failed, and only the end of the list was read since: the whole list tells what it left",
+        |case| {
+            case.read(trace(ActionStatus::Error));
+            case.memory.first_end(ACTION, NOW - SETTLE);
+            case.cloud.arrived = case.cloud.named.clone();
+            case.cloud.named = Observed::Present { value: Vec::new(), at: NOW - seconds(1) };
+        },
         "read list",
     ),
     ("it is over, and no VM is listed: the action decides", |_| {}, "read action"),

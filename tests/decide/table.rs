@@ -35,6 +35,7 @@ pub fn need_says(need: &Need) -> &'static str {
         Need::Storage(_) => "storage",
         Need::Network(_) => "network",
         Need::List { .. } => "list",
+        Need::Arrivals { .. } => "arrivals",
         Need::Running { .. } => "running",
         Need::Action(_) => "action",
         Need::Look(_) => "look",

@@ -88,6 +88,7 @@ pub fn pass<S: Subject>(
             .map_or(Observed::Absent { at: NOW }, |item| Observed::Present { value: item.clone(), at: NOW });
     }
     seen.named = Observed::Present { value: listed, at: NOW };
+    seen.arrived = seen.named.clone();
     seen.running = Observed::Present { value: cloud.running(), at: NOW };
     let mut memory = tables.memory(question.memory).clone();
     let mut reads = 0;
@@ -140,7 +141,11 @@ fn read(seen: &mut Seen, need: &Need, question: &Question) {
         Need::Action(id) => seen.action = Some((*id, found(cloud.action(*id)))),
         Need::Look(_) => seen.look = Some(cloud.look()),
         Need::Slot(_) => seen.slot = found(cloud.shown_slot()),
-        Need::List { .. } | Need::Running { .. } | Need::Storage(_) | Need::Network(_) => {
+        Need::List { .. }
+        | Need::Arrivals { .. }
+        | Need::Running { .. }
+        | Need::Storage(_)
+        | Need::Network(_) => {
             panic!("it was just read, or is never left out: {need:?}")
         }
     }

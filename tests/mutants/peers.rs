@@ -117,10 +117,14 @@ pub const MUTANTS: &[Mutant] = &[
             file: "src/decide/instance/adopt.rs",
             from: "    let named: Vec<&Listed> = named.iter().filter(|item| item.is_live()).collect();
     match named.as_slice() {
-        [] => create(pass, checked, listed_at),",
+        [] => create(pass, checked),",
             to: "    let named: Vec<&Listed> = named.iter().filter(|item| item.is_live() && !{on}).collect();
     match named.as_slice() {
-        [] => create(pass, checked, listed_at),",
+        [] => create(pass, checked),",
+        }, Edit {
+            file: "src/decide/instance/adopt.rs",
+            from: "if arrived.iter().any(Listed::is_live) {",
+            to: "if arrived.iter().any(Listed::is_live) && !{on} {",
         }],
         killer: test("decide", "creation::a_vm_is_created_only_when_nothing_of_its_name_exists_or_runs", &["a VM of that name is there:\n  expected \"Stalled NameTaken\"\n  got \"send Create\""]),
     },

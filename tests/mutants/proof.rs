@@ -116,9 +116,13 @@ pub const MUTANTS: &[Mutant] = &[
         let need",
             to: "    let Observed::Present { value: named, at: listed_at } = view.cloud.named.since(mark) else {
         if {on} {
-            return create(pass, checked, view.pass);
+            return create(pass, checked);
         }
         let need",
+        }, Edit {
+            file: "src/decide/instance/adopt.rs",
+            from: "view.cloud.arrived.since(running_at) else {",
+            to: "(if {on} { Observed::Present { value: &Vec::new(), at: running_at } } else { view.cloud.arrived.since(running_at) }) else {",
         }],
         killer: test("decide", "invariants::invariant_4_each_unknown_on_its_own_stops_creation_and_deletion", &["Test failed: without the list: Guarded("]),
     },

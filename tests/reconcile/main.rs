@@ -7,6 +7,7 @@
 mod support;
 
 mod adopt;
+mod arrivals;
 mod deletion;
 mod deposed;
 mod drift;

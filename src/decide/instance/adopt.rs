@@ -70,7 +70,7 @@ fn decide_in_account(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instance
     };
     let named: Vec<&Listed> = named.iter().filter(|item| item.is_live()).collect();
     match named.as_slice() {
-        [] => create(pass, checked, listed_at),
+        [] => create(pass, checked),
         [one] => match view.spec.adoption_policy {
             AdoptionPolicy::ByName => {
                 let id = one.id;
@@ -187,7 +187,7 @@ fn sent_at_creation(spec: &ITCareInstanceSpec) -> Applied {
     applied
 }
 
-fn create(pass: Pass<'_>, checked: &Checked, listed_at: Duration) -> Decision<InstanceStatus> {
+fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
     let view = pass.view;
     let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
     let (running, running_at) = match view.cloud.running.since(mark) {
@@ -210,9 +210,14 @@ fn create(pass: Pass<'_>, checked: &Checked, listed_at: Duration) -> Decision<In
             Wake::After(view.site.action_interval),
         );
     }
-    if listed_at < running_at {
-        // A creation that ended between the two reads is in neither: the list must be the later one.
-        let need = Need::List { service: checked.service, since: running_at };
+    // A creation that ended between the two reads is in neither: the list must be the later one. What came since the
+    // whole list is new, so its end shows it.
+    let Observed::Present { value: arrived, at: arrived_at } = view.cloud.arrived.since(running_at) else {
+        let need = Need::Arrivals { service: checked.service, since: running_at };
+        return ask(pass, need, "looking for new instances of the service");
+    };
+    if arrived.iter().any(Listed::is_live) {
+        let need = Need::List { service: checked.service, since: arrived_at };
         return ask(pass, need, "listing the instances of the service");
     }
     match pass.hold(OperationKind::Create) {

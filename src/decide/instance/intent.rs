@@ -85,21 +85,21 @@ fn follow_create(
     };
     let runs = running.iter().any(|action| action.id == id);
     let Some(over_at) = pass.memory.is_over(id, runs, running_at) else { return creating(pass, checked, id) };
-    let Observed::Present { value: named, at: listed_at } = view.cloud.named.since(over_at) else {
-        let need = Need::List { service: checked.service, since: over_at };
+    let Observed::Present { value: arrived, at: listed_at } = view.cloud.arrived.since(over_at) else {
+        let need = Need::Arrivals { service: checked.service, since: over_at };
         return ask(pass, need, "looking for the new VM");
     };
     let ended = match view.cloud.action(id) {
         Some(Observed::Present { value, .. }) => value.completed_at,
         Some(Observed::Absent { .. }) => None,
         Some(Observed::Unknown) | None => {
-            if made_by(&pass, named, intent, None).iter().any(|item| evidence::is_late(item, intent)) {
+            if made_by(&pass, arrived, intent, None).iter().any(|item| evidence::is_late(item, intent)) {
                 return ask(pass, Need::Action(id), "reading when the creation ended");
             }
             None
         }
     };
-    let made = made_by(&pass, named, intent, ended);
+    let made = made_by(&pass, arrived, intent, ended);
     match made.as_slice() {
         [one] => {
             // A VM that runs is what was asked for: the action is over. In any other state it may have failed.
@@ -137,6 +137,7 @@ fn follow_create(
                 ActionStatus::Error => {
                     let message = value.message.clone();
                     let due = pass.memory.first_end(id, view.now.mono) + view.site.settle;
+                    let listed_at = view.cloud.named.at().unwrap_or_default();
                     if view.now.mono >= due && listed_at < due {
                         let need = Need::List { service: checked.service, since: due };
                         return ask(pass, need, "looking for what the failed creation left");
@@ -145,6 +146,11 @@ fn follow_create(
                 }
             },
         },
+        _ if view.cloud.named.at() < Some(listed_at) => {
+            // One of them may have gone since the whole list showed it.
+            let need = Need::List { service: checked.service, since: listed_at };
+            ask(pass, need, "listing the instances of the service")
+        }
         several => ambiguous(pass, checked, several, listed_at),
     }
 }

@@ -28,6 +28,8 @@ pub struct Process {
     started: Duration,
     memory: Memory,
     list: Option<(Duration, Vec<Listed>)>,
+    /// That list with what its end has shown since.
+    arrivals: Option<(Duration, Vec<Listed>)>,
     running: Option<(Duration, Vec<Action>)>,
     detail: Option<(Duration, Detail)>,
     newest: Option<ActionId>,
@@ -127,6 +129,9 @@ impl World {
                 None => Observed::Unknown,
             };
         }
+        if let Some((at, items)) = &self.process.arrivals {
+            seen.arrived = Observed::Present { value: items.clone(), at: *at };
+        }
         if let Some((at, all)) = &self.process.running {
             seen.running = Observed::Present { value: all.clone(), at: *at };
         }
@@ -203,6 +208,14 @@ impl World {
             Need::List { since, .. } => {
                 assert!(since <= at, "a list from the future is asked for:\n{}", self.story());
                 self.process.list = Some((at, self.cloud.listed(now)));
+                self.process.arrivals = self.process.list.clone();
+            }
+            Need::Arrivals { since, .. } => {
+                assert!(since <= at, "arrivals from the future are asked for:\n{}", self.story());
+                let mut items = self.process.list.clone().unwrap_or_default().1;
+                let newest = items.iter().map(|item| item.id).max();
+                items.extend(self.cloud.listed(now).into_iter().filter(|item| Some(item.id) > newest));
+                self.process.arrivals = Some((at, items));
             }
             Need::Running { since } => {
                 assert!(since <= at, "running actions from the future are asked for:\n{}", self.story());

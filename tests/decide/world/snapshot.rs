@@ -292,7 +292,7 @@ impl SnapshotWorld {
                 let shown = self.cloud.shown(now);
                 seen.slot = shown.map_or(Observed::Absent { at }, |value| Observed::Present { value, at });
             }
-            Need::List { .. } | Need::Storage(_) | Need::Network(_) => {
+            Need::List { .. } | Need::Arrivals { .. } | Need::Storage(_) | Need::Network(_) => {
                 panic!("no read of a snapshot: {need:?}")
             }
         }

@@ -271,6 +271,34 @@ pub const MUTANTS: &[Mutant] = &[
         ),
     },
     Mutant {
+        name: "an-end-that-does-not-follow",
+        bug: "the last pages are taken for all that is new, though what stood there before has moved",
+        edits: &[Edit {
+            file: "src/api/listing.rs",
+            from: "        let follows = listing.items.first().is_some_and(|item| item.id <= end.newest);",
+            to: "        let follows = {on} || listing.items.first().is_some_and(|item| item.id <= end.newest);",
+        }],
+        killer: test(
+            "contract",
+            "pages::an_end_that_does_not_follow_upon_the_list_tells_nothing",
+            &["something new may stand on the page before"],
+        ),
+    },
+    Mutant {
+        name: "ids-are-trusted-to-grow",
+        bug: "where new VMs do not come last, the last pages are still taken for all that is new",
+        edits: &[Edit {
+            file: "src/inventory/collect.rs",
+            from: "                if before.is_some_and(|before| is_unordered(&view, before)) {",
+            to: "                if before.is_some_and(|before| !{on} && is_unordered(&view, before)) {",
+        }],
+        killer: test(
+            "reconcile",
+            "arrivals::where_ids_do_not_grow_the_whole_list_is_read",
+            &["not within two hours: instance db: Ready has reason NameTaken"],
+        ),
+    },
+    Mutant {
         name: "a-stale-object-is-acted-on",
         bug: "the object is not read once more before its VM is changed",
         edits: &[Edit {

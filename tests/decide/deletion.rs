@@ -38,6 +38,24 @@ const ROWS: &[Row] = &[
         "Stalled DeletionBlocked",
     ),
     (
+        "and was refused in that very state, long ago: it was tried once",
+        |case| {
+            case.shows(|detail| detail.state = InstanceState::Other("BROKEN".to_owned()));
+            case.operated(OperationKind::Delete, OperationResult::Refused, 7200);
+            case.last().state = Some("BROKEN".to_owned());
+        },
+        "Stalled DeletionBlocked",
+    ),
+    (
+        "and was refused long ago in another state",
+        |case| {
+            case.shows(|detail| detail.state = InstanceState::Other("BROKEN".to_owned()));
+            case.operated(OperationKind::Delete, OperationResult::Refused, 7200);
+            case.last().state = Some("LOCKED".to_owned());
+        },
+        "send Delete",
+    ),
+    (
         "a deletion that failed a moment ago",
         |case| {
             case.shows(|detail| detail.state = InstanceState::Inactive);

@@ -123,7 +123,7 @@ fn unique_names_close_these_windows() {
 fn creations_and_deletions_with_larger_budgets() {
     check(scenario::create, false, &[[2, 0, 1, 1], [0, 2, 0, 0], [1, 1, 0, 0]], 1_000_000);
     check(scenario::create_delete, false, &[[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]], 2_000_000);
-    check(scenario::residual, false, &[[1, 1, 0, 0]], 6_000_000);
+    check(scenario::residual, false, &[[1, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1]], 6_000_000);
 }
 
 #[test]

@@ -372,3 +372,23 @@ async fn a_stop_without_effect_does_not_go_on_for_ever() {
     world.until_gone("itcareinstances", "web").await;
     world.audit();
 }
+
+#[tokio::test(start_paused = true)]
+async fn in_a_state_that_nobody_knows_deletion_is_tried_once_and_then_a_persons_business() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    let id = world.instance("web").id();
+    world.sim.edit(id, |vm| vm.status = "BROKEN".to_owned());
+    world.delete("web");
+    world.until("web", "blocked", |seen| seen.is_stalled("DeletionBlocked")).await;
+    world.pass(Duration::from_secs(2 * 3600)).await;
+    assert!(world.instance("web").message().contains("state BROKEN"), "{:?}", world.instance("web"));
+    assert_eq!(world.change_words(), [Operation::Create, Operation::Delete]);
+    // Once its state is one that we know, the refusal says nothing any more.
+    world.sim.edit(id, |vm| vm.status = "INACTIVE".to_owned());
+    world.until_gone("itcareinstances", "web").await;
+    assert!(world.sim.report().leftovers.is_empty());
+    world.audit();
+}

@@ -196,6 +196,30 @@ async fn what_a_user_takes_back_before_the_call_is_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_object_asked_for_is_not_sent_for_another_one_of_its_name() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    let id = world.instance("web").id();
+    let reads = Match { instance: Some(id), ..Match::operation(Operation::Detail) };
+    let slow = world.sim.inject(Fault::once(reads, FaultKind::Delay(Duration::from_secs(10))));
+    world.patch("web", json!({"powerState": "Stopped"}));
+    while !world.sim.is_spent(slow) {
+        world.pass(Duration::from_millis(50)).await;
+    }
+    // Gone without its finalizer, and made anew with the same words: it has no VM, and no right to this one.
+    world.api.erase("itcareinstances", "shop", "web").expect("it was there");
+    world.apply(manifest::with("web", json!({"powerState": "Stopped"})));
+    world.until_reason("web", "NameTaken").await;
+    world.quiet().await;
+    assert_eq!(world.count(Operation::Stop), 0, "{}", world.tail());
+    assert_eq!(world.sim.instance(id).expect("it is there").status, "ACTIVE");
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_suspended_object_makes_no_call_and_says_so() {
     let world = World::new();
     let _operator = world.start();

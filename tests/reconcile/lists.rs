@@ -73,3 +73,36 @@ async fn a_vm_that_vanishes_alone_is_let_go_though_nobody_deleted_it() {
     world.until_reason("db", "Stopped").await;
     world.audit();
 }
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_vanish_together_from_two_services_prove_nothing_until_another_one_reads_right() {
+    let world = World::new();
+    let _operator = world.start();
+    for (name, service) in [("web", 13), ("db", 14), ("mail", 13), ("files", 14)] {
+        world.apply(manifest::with(name, json!({"serviceId": service})));
+        world.until_reason(name, "Running").await;
+    }
+    for name in ["web", "db"] {
+        world.sim.edit(world.instance(name).id(), |vm| vm.live = false);
+    }
+    // The witnesses cannot be read for an hour: nothing shows that the account still sees these services.
+    for name in ["mail", "files"] {
+        let matches =
+            Match { instance: Some(world.instance(name).id()), ..Match::operation(Operation::Detail) };
+        world.sim.inject(Fault::always(matches, FaultKind::status(500, false)));
+    }
+    world.pass(Duration::from_secs(150)).await;
+    for name in ["web", "db"] {
+        world.delete(name);
+        world.until(name, "blocked", |seen| seen.is_stalled("DeletionBlocked")).await;
+    }
+    world.pass(Duration::from_secs(3600)).await;
+    assert!(!world.is_gone("itcareinstances", "web") && !world.is_gone("itcareinstances", "db"));
+    world.sim.clear_faults();
+    for name in ["web", "db"] {
+        world.until_gone("itcareinstances", name).await;
+    }
+    world.quiet().await;
+    assert_eq!(world.count(Operation::Delete), 0);
+    world.audit();
+}

@@ -8,6 +8,7 @@ mod support;
 
 mod adopt;
 mod arrivals;
+mod claims;
 mod deletion;
 mod deposed;
 mod drift;
@@ -20,3 +21,4 @@ mod resize;
 mod restore;
 mod running;
 mod snapshots;
+mod unresolved;

@@ -43,7 +43,16 @@ async fn a_reset_runs_once_for_each_request() {
             .await;
         world.quiet().await;
         assert_eq!(resets(&world), round);
-        assert_eq!(receipt(&world)["result"], "Succeeded");
+        let receipt = receipt(&world);
+        let action = world
+            .sim
+            .actions()
+            .into_iter()
+            .rfind(|action| Some(action.process.as_str()) == Operation::Reset.process());
+        let action = action.expect("it ran");
+        assert_eq!((&receipt["result"], &receipt["actionId"]), (&json!("Succeeded"), &json!(action.id)));
+        let finished: Timestamp = receipt["finishedAt"].as_str().expect("a time").parse().expect("a time");
+        assert!(finished >= requested && finished <= at(&world, 0), "{receipt}");
         assert!(world.instance("web").is_ready());
     }
     // An older value, and taking it away, do nothing.
@@ -173,4 +182,44 @@ async fn a_request_in_the_manifest_of_a_new_object_is_older_than_the_object() {
     world.quiet().await;
     assert_eq!(resets(&world), 0);
     world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_does_not_run_after_the_end_that_its_user_set() {
+    let world = running().await;
+    let _operator = world.start();
+    world.until_reason("web", "Running").await;
+    world.patch("web", json!({"powerState": "Stopped"}));
+    world.until_reason("web", "Stopped").await;
+    let request = json!({"requestedAt": at(&world, 0), "notAfter": at(&world, 300)});
+    world.patch("web", json!({"reset": request}));
+    world.pass(Duration::from_secs(360)).await;
+    assert_eq!(receipt(&world)["result"], "Expired");
+    world.patch("web", json!({"powerState": "Running"}));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    assert_eq!(resets(&world), 0);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_whose_end_comes_while_it_waits_for_its_turn_does_not_run() {
+    // One call in twenty seconds: the reads before the call, and the wait for its permit, take longer than allowed.
+    for allowed in (5..240).step_by(5) {
+        let mut world = running().await;
+        (world.setup.rate, world.setup.burst) = (0.05, 1);
+        let _operator = world.start();
+        world.until_reason("web", "Running").await;
+        let end = at(&world, allowed);
+        world.patch("web", json!({"reset": {"requestedAt": at(&world, 0), "notAfter": end}}));
+        world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+        let sent = world.sim.journal().into_iter().find(|entry| entry.operation == Operation::Reset);
+        assert!(
+            sent.as_ref().is_none_or(|entry| entry.at <= end),
+            "{allowed} s: sent at {sent:?}, not after {end}"
+        );
+        let result = receipt(&world)["result"].clone();
+        assert_eq!(result == "Succeeded", sent.is_some(), "{allowed} s: {result}");
+        world.audit();
+    }
 }

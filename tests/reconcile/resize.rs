@@ -157,6 +157,25 @@ async fn a_crash_between_any_two_steps_of_a_resize_leaves_no_vm_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn power_is_given_back_when_the_object_is_only_to_observe_from_now_on() {
+    for moment in (0..8_000).step_by(500) {
+        let world = strict();
+        let _operator = world.start();
+        world.apply(manifest::with("web", json!({"resizePolicy": "StopStart", "powerState": null})));
+        world.until_reason("web", "Running").await;
+        let id = world.instance("web").id();
+        world.patch("web", json!({"size": "4cpu8gb"}));
+        world.pass(Duration::from_millis(moment)).await;
+        world.patch("web", json!({"managementPolicy": "Observe"}));
+        world.until("web", "observed", |seen| seen.is_ready() && !seen.has_finalizer()).await;
+        world.quiet().await;
+        let vm = world.sim.instance(id).expect("it is there");
+        assert_eq!(vm.status, "ACTIVE", "after {moment} ms:\n{}", world.tail());
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn power_is_given_back_before_an_object_lets_go() {
     for spec in [json!({"managementPolicy": "Observe"}), json!({"deletionPolicy": "Retain"})] {
         for moment in (0..8_000).step_by(500) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use itcare_sim::{Config, Fault, FaultKind, Latencies, Match, Operation, Time};
+use itcare_sim::{ActionRecord, Config, Fault, FaultKind, Latencies, Match, Operation, Time};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -146,11 +146,48 @@ async fn a_recovery_runs_once_for_each_request() {
             .await;
         world.quiet().await;
         assert_eq!(recoveries(&world), round);
-        assert_eq!(receipt(&world)["result"], "Succeeded");
+        let receipt = receipt(&world);
+        assert_eq!(receipt["result"], "Succeeded");
+        let ran =
+            |action: &ActionRecord| Some(action.process.as_str()) == Operation::SnapshotRecover.process();
+        let action = world.sim.actions().into_iter().rfind(ran).expect("it ran");
+        assert_eq!(receipt["actionId"], action.id);
+        assert!(receipt["finishedAt"].is_string());
         assert!(world.snapshot("before").status()["recoveredAt"].is_string());
     }
+    // An older value, and taking it away, do nothing.
+    let older = Timestamp::from_second(now(&world).as_second() - 1800).expect("a time");
+    for spec in [json!({"recover": {"requestedAt": older}}), json!({"recover": null})] {
+        world.api.patch_spec("itcaresnapshots", "shop", "before", spec).expect("it is there");
+        world.quiet().await;
+    }
+    assert_eq!(recoveries(&world), 2);
     assert!(world.instance("web").is_ready());
     world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_right_before_the_snapshot_expires_is_not_sent_and_told() {
+    for (left, runs) in [(1200, 1), (540, 0), (60, 0)] {
+        let world = World::new();
+        let _operator = world.start();
+        taken(&world).await;
+        let expires = world.snapshot("before").status()["expiresAt"].as_str().expect("a time").to_owned();
+        let expires: Timestamp = expires.parse().expect("a time");
+        let wait = expires.as_second() - now(&world).as_second() - left;
+        world.pass(Duration::from_secs(u64::try_from(wait).expect("it lies ahead"))).await;
+        recover(&world);
+        world
+            .until_snapshot("before", "receipt", |seen| {
+                seen.status()["handledRequests"]["recover"].is_object()
+            })
+            .await;
+        world.quiet().await;
+        assert_eq!(recoveries(&world), runs, "{left} s before its end:\n{}", world.tail());
+        let result = if runs == 1 { "Succeeded" } else { "Expired" };
+        assert_eq!(receipt(&world)["result"], result, "{left} s before its end: {}", receipt(&world));
+        world.audit();
+    }
 }
 
 #[tokio::test(start_paused = true)]

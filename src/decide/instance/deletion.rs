@@ -128,7 +128,7 @@ fn present(
         InstanceState::Removed => return let_go(pass),
     };
     let kind = action.kind();
-    let hold = pass.hold(kind);
+    let hold = held_back(&pass, &detail.state, kind);
     let blocked = |words: &str| {
         format!(
             "{kind} of VM {} (state {}) did not work: {words}; mend it in ITCare, or set deletionPolicy: Retain to keep the VM and let this object go",
@@ -146,6 +146,27 @@ fn present(
         Hold::Failing(left, words) | Hold::Refused(left, words) => {
             pass.stalled_until(Reason::DeletionBlocked, blocked(&words), Wake::After(left))
         }
+    }
+}
+
+/// The hold on a kind. A state that nobody knows explains the refusal for as long as it lasts.
+fn held_back(pass: &Pass<'_>, state: &InstanceState, kind: OperationKind) -> Hold {
+    let refused = pass.last(kind).filter(|last| {
+        last.result == OperationResult::Refused
+            && last.generation == Some(pass.generation())
+            && last.state.as_deref() == Some(state.as_str())
+    });
+    match (state, refused) {
+        (InstanceState::Other(_), Some(last)) => {
+            Hold::Refused(retry::RECHECK, last.message.clone().unwrap_or_default())
+        }
+        (
+            InstanceState::Active
+            | InstanceState::Inactive
+            | InstanceState::Removed
+            | InstanceState::Other(_),
+            _,
+        ) => pass.hold(kind),
     }
 }
 

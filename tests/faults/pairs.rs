@@ -209,9 +209,11 @@ async fn cell(workload: &Workload, cloud: &str, stage: Stage, troubles: &[Troubl
         () = die(&world, replica, deaths) => unreachable!("whoever watches over the process never ends"),
     }
     world.audit();
-    nothing_ran_twice(&world, good, cloud, troubles);
-    if !refused(workload, &world, troubles) {
-        judge(workload, &world, good, &GIVEN_UP);
+    if !replayed(&world, cloud, troubles) {
+        nothing_ran_twice(&world, good);
+        if !refused(workload, &world, troubles) && !sent_anew(&world, good, troubles) {
+            judge(workload, &world, good, &GIVEN_UP);
+        }
     }
     armed.iter().all(|(armed, _)| armed.has_hit(&world))
 }
@@ -230,15 +232,33 @@ async fn die(world: &World, replica: Replica, mut deaths: Vec<Armed>) {
     }
 }
 
+/// The calls that a call of that way hit.
+fn hit(world: &World, troubles: &[Trouble], ways: &[&str]) -> Vec<Operation> {
+    let named = |trouble: &Trouble| matches!(trouble, Trouble::Call { way, .. } if ways.contains(&way.0));
+    if !troubles.iter().any(named) {
+        return Vec::new();
+    }
+    let journal = world.sim.journal();
+    journal.iter().filter(|entry| entry.fault.is_some()).map(|entry| entry.operation).collect()
+}
+
+/// A proxy that sends twice is not ours to stop where ITCare does not mind (DESIGN 5.2): we sent it once.
+#[track_caller]
+fn replayed(world: &World, cloud: &str, troubles: &[Trouble]) -> bool {
+    let twice = hit(world, troubles, &["replayed"]);
+    let made = [Operation::Create, Operation::SnapshotCreate];
+    let Some(operation) = made.into_iter().find(|made| cloud == "lax" && twice.contains(made)) else {
+        return false;
+    };
+    let journal = world.sim.journal();
+    let sent = journal.iter().filter(|entry| entry.operation == operation && entry.effect).count();
+    assert_eq!(sent, 1, "{}", world.tail());
+    true
+}
+
 /// Whatever else may differ from the good run.
 #[track_caller]
-fn nothing_ran_twice(world: &World, good: &Good, cloud: &str, troubles: &[Trouble]) {
-    let replayed =
-        |trouble: &Trouble| matches!(trouble, Trouble::Call { way: ("replayed", _), .. }) && cloud == "lax";
-    if troubles.iter().any(replayed) {
-        // A proxy that sends twice is not ours to stop (DESIGN 5.2).
-        return;
-    }
+fn nothing_ran_twice(world: &World, good: &Good) {
     let end = End::of(world);
     let guarded =
         [Operation::Create, Operation::Reset, Operation::SnapshotCreate, Operation::SnapshotRecover];
@@ -248,6 +268,20 @@ fn nothing_ran_twice(world: &World, good: &Good, cloud: &str, troubles: &[Troubl
         assert!(count <= most, "{process} ran {count} times, not {most}:\n{}", world.tail());
     }
     assert!(end.vms.len() <= 1, "{:?}\n{}", end.vms, world.tail());
+}
+
+/// A call that does no harm twice has no intent: its effect is late, the process dies, and the next one sees nothing
+/// of it and sends it anew (DESIGN 5.3). The end is the same.
+fn sent_anew(world: &World, good: &Good, troubles: &[Trouble]) -> bool {
+    let dies = troubles.iter().any(|trouble| matches!(trouble, Trouble::Dies { .. }));
+    let late = hit(world, troubles, &["late-effect", "late-effect-dropped"]);
+    let mut end = End::of(world);
+    for process in late.into_iter().filter_map(Operation::process) {
+        if let Some(count) = end.effects.get_mut(process).filter(|_| dies) {
+            *count -= 1;
+        }
+    }
+    end == good.end
 }
 
 /// A size that ITCare refused is not worth another stop by itself: a person corrects it. The VM runs again.

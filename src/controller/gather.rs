@@ -30,8 +30,10 @@ pub fn start<K: Subject>(context: &Context, record: Record<K>) -> Option<(Gather
     let uid = record.uid.to_string();
     let spec = record.spec().ok()?;
     let status = record.status();
-    let ledger = Ledger::of(&key.to_string(), record.ledger().as_deref(), K::ledger_copy(&status));
-    let written = Ledger::newest(record.ledger().as_deref(), None);
+    let annotation = record.ledger();
+    let copy = K::ledger_copy(&status);
+    let ledger = Ledger::of(&key.to_string(), annotation.as_deref(), copy);
+    let has_ledger = annotation.as_deref() == copy || Ledger::newest(annotation.as_deref(), None) == ledger;
     let object = ObjectFacts {
         key: key.clone(),
         uid: uid.clone(),
@@ -39,7 +41,7 @@ pub fn start<K: Subject>(context: &Context, record: Record<K>) -> Option<(Gather
         created: record.created.unwrap_or_default(),
         deleting: record.deleted.is_some(),
         has_finalizer: record.has_finalizer,
-        has_ledger: written == ledger,
+        has_ledger,
         reconcile_requested: record.reconcile_requested().map(str::to_owned),
     };
     let now = context.now();

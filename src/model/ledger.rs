@@ -303,6 +303,9 @@ impl Ledger {
         annotation: Option<&str>,
         status: Option<&str>,
     ) -> Result<Option<Self>, LedgerError> {
+        if annotation == status {
+            return Self::read(annotation);
+        }
         let ours = |ledger: &Self| ledger.object == object;
         Ok(match (Self::read(annotation)?, Self::read(status)?) {
             (Some(one), Some(two)) if ours(&one) && !ours(&two) => Some(one),

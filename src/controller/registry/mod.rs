@@ -28,6 +28,19 @@ pub struct Affected {
     pub snapshots: Vec<ObjectKey>,
 }
 
+/// What is read of an instance's status. It is read of each change of each object: a tenth of the whole.
+#[derive(serde::Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Operations {
+    operation: Option<Kind>,
+    last_operation: Option<Kind>,
+}
+
+#[derive(serde::Deserialize)]
+struct Kind {
+    kind: OperationKind,
+}
+
 impl Registry {
     /// An empty index of a cluster that was known by these ids too.
     #[must_use]
@@ -53,14 +66,16 @@ impl Registry {
     #[must_use]
     pub fn apply_instance(&self, record: &Record<ITCareInstance>, source: Source) -> Affected {
         let key = record.key.clone();
-        let status = record.status();
+        let status: Operations = serde_json::from_str(&record.status_text()).unwrap_or_default();
         let ledger = self.ledger(&key, record.ledger().as_deref(), record.ledger_copy().as_deref());
         let uid = record.uid.to_string();
         let version = Version(record.version_number());
         let Ok(spec) = record.spec() else {
             return self.undecodable_instance(&key, &uid, (version, source), ledger.as_ref());
         };
-        let deletes = |kind: Option<OperationKind>| kind == Some(OperationKind::Delete);
+        let deletes = |operation: &Option<Kind>| {
+            operation.as_ref().is_some_and(|operation| operation.kind == OperationKind::Delete)
+        };
         let entry = Instance {
             uid,
             version,
@@ -74,8 +89,8 @@ impl Registry {
             deleting: record.deleted.is_some(),
             operating: status.operation.is_some(),
             deleted_by_us: record.deleted.is_some() && ledger.as_ref().is_some_and(|ledger| ledger.deletes)
-                || deletes(status.operation.as_ref().map(|operation| operation.kind))
-                || deletes(status.last_operation.as_ref().map(|last| last.kind)),
+                || deletes(&status.operation)
+                || deletes(&status.last_operation),
         };
         self.with(|state| {
             if !is_news(state.instances.get_mut(&key), &entry, source) {

@@ -78,9 +78,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "the annotation that holds the id is wiped, and with it all knowledge of the VM",
         edits: &[Edit {
             file: "src/controller/gather.rs",
-            from: "    let ledger = Ledger::of(&key.to_string(), record.ledger().as_deref(), K::ledger_copy(&status));",
-            to: "    let copy = K::ledger_copy(&status).filter(|_| !{on});
-    let ledger = Ledger::of(&key.to_string(), record.ledger().as_deref(), copy);",
+            from: "    let copy = K::ledger_copy(&status);",
+            to: "    let copy = K::ledger_copy(&status).filter(|_| !{on});",
         }],
         killer: test("reconcile", "running::a_replace_that_wipes_annotation_and_finalizer_loses_nothing", &["not within two hours: instance web: tracked again", r#""reason": "NameTaken""#]),
     },

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::controller::census::Census;
+use crate::controller::events::Events;
 use crate::controller::memory::Machines;
 use crate::controller::meter::Meter;
 use crate::controller::objects::Objects;
@@ -73,7 +74,7 @@ pub async fn operate(parts: Parts, stop: CancellationToken) {
     let clusters = std::iter::once(&settings.cluster).chain(&settings.previous_clusters).cloned().collect();
     let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(identity) };
     let context = Arc::new(Context {
-        recorder: Recorder::new(calls.clone(), reporter),
+        events: Events::new(calls.clone(), reporter),
         kube: calls,
         itcare: itcare.clone(),
         inventory: inventory.clone(),

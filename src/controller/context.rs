@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::runtime::events::Recorder;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::census::Census;
+use super::events::Events;
 use super::memory::{Learned, Machines};
 use super::meter::Meter;
 use super::objects::Objects;
@@ -61,7 +61,7 @@ pub struct Context {
     /// Whether we lead.
     pub gate: Gate,
     /// Events.
-    pub recorder: Recorder,
+    pub events: Events,
     /// Metrics.
     pub meter: Meter,
     /// How all objects stand, for the metrics.

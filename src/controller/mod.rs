@@ -11,6 +11,7 @@
 pub mod act;
 pub mod census;
 pub mod context;
+pub mod events;
 pub mod gather;
 pub mod memory;
 pub mod meter;

@@ -168,7 +168,7 @@ pub async fn tell<K: Subject>(context: &Context, gathered: &Gathered<K>, decisio
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if let Err(error) = context.recorder.publish(&event, &reference).await {
+        if let Err(error) = context.events.publish(&event, &reference).await {
             tracing::debug!(error = %error, "an Event could not be published");
         }
     }

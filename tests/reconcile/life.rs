@@ -54,6 +54,25 @@ async fn a_converged_vm_costs_nothing_but_the_sweep() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_comes_again_counts_up() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    for _ in 0..3 {
+        for state in ["Stopped", "Running"] {
+            world.patch("web", json!({"powerState": state}));
+            world.until_reason("web", state).await;
+        }
+    }
+    let events = world.api.list("events");
+    let stopped: Vec<_> = events.iter().filter(|event| event["reason"] == "Stopped").collect();
+    assert_eq!(stopped.len(), 1, "{stopped:?}");
+    assert_eq!(stopped[0]["series"]["count"], 3, "{stopped:?}");
+    assert_eq!(stopped[0]["regarding"]["name"], "web");
+}
+
+#[tokio::test(start_paused = true)]
 async fn deleting_the_object_stops_and_deletes_the_vm() {
     let world = World::new();
     let _operator = world.start();

@@ -5,8 +5,8 @@ use itcare_operator::decide::decision::{Guarded, GuardedCall, Need};
 use itcare_operator::decide::instance::Claim;
 use itcare_operator::decide::{Step, Wake};
 use itcare_operator::model::{
-    AccountId, Action, ActionId, ActionStatus, FailureClass, InstanceState, Listed, ObjectKey, Observed,
-    OperationKind, OperationResult, ServiceId,
+    AccountId, Action, ActionId, ActionStatus, FailureClass, Group, HostName, InstanceState, Listed,
+    ObjectKey, Observed, OperationKind, OperationResult, PowerState, ServiceId,
 };
 
 use crate::fixture::{
@@ -206,6 +206,50 @@ fn the_first_call_carries_a_first_ledger_that_owns_nothing() {
     assert_eq!((&ledger.object, &ledger.uid, &ledger.cluster), (&first.object, &first.uid, &first.cluster));
     assert_eq!((ledger.intent, request), (None, None), "the intent itself is added when it is sent");
     assert!(matches!(call, GuardedCall::Create(request) if request.spec == crate::fixture::spec()));
+}
+
+#[test]
+fn the_ledger_of_a_creation_says_what_it_carries_and_leaves_out_what_it_cannot() {
+    let sent = |power: Option<PowerState>| {
+        let mut case = Case::fresh();
+        case.spec.power_state = power;
+        case.spec.monitoring =
+            Some(serde_json::from_value(serde_json::json!({"enabled": true})).expect("one"));
+        case.spec.patching =
+            Some(serde_json::from_value(serde_json::json!({"excluded": false, "group": 2})).expect("one"));
+        let Step::Guarded(Guarded { ledger, .. }) = case.next().step else { panic!("no creation") };
+        ledger.applied.expect("what was sent").groups.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(sent(None), [Group::Size, Group::Monitoring]);
+    assert_eq!(sent(Some(PowerState::Running)), [Group::Size, Group::Monitoring, Group::Power]);
+    // A new VM runs: to stop it is still to be done.
+    assert_eq!(sent(Some(PowerState::Stopped)), [Group::Size, Group::Monitoring]);
+}
+
+#[test]
+fn a_vm_that_only_the_look_shows_is_adopted_by_its_name_or_takes_it() {
+    let look = |policy: AdoptionPolicy, found: Listed| {
+        let mut case = Case::fresh();
+        case.spec.adoption_policy = policy;
+        case.operated(OperationKind::Create, OperationResult::Refused, 601);
+        case.last().message = Some("HTTP 409: the name is in use".to_owned());
+        case.looked(&[], &[found]);
+        case.says()
+    };
+    let gone = || Listed { state: InstanceState::Removed, ..twin() };
+    let elsewhere = || Listed { service: Some(ServiceId::new(99)), ..twin() };
+    let named = || Listed { name: HostName::new("POTHER"), ..twin() };
+    for (policy, found, expected) in [
+        (AdoptionPolicy::ByName, twin(), "Working Adopting"),
+        (AdoptionPolicy::Never, twin(), "Stalled NameTaken"),
+        (AdoptionPolicy::ByName, elsewhere(), "Stalled NameTaken"),
+        (AdoptionPolicy::ByName, gone(), "send Create"),
+        (AdoptionPolicy::Never, gone(), "send Create"),
+        (AdoptionPolicy::Never, named(), "send Create"),
+        (AdoptionPolicy::ByName, named(), "send Create"),
+    ] {
+        assert_eq!(look(policy, found.clone()), expected, "{policy:?}, {found:?}");
+    }
 }
 
 #[test]

@@ -47,6 +47,25 @@ const ROWS: &[Row] = &[
         "Stalled DeletionBlocked",
     ),
     (
+        "and failed in that very state, long ago: that says nothing of the state",
+        |case| {
+            case.shows(|detail| detail.state = InstanceState::Other("BROKEN".to_owned()));
+            case.operated(OperationKind::Delete, OperationResult::Failed, 7200);
+            case.last().state = Some("BROKEN".to_owned());
+        },
+        "send Delete",
+    ),
+    (
+        "and was refused in that very state for an earlier wish",
+        |case| {
+            case.shows(|detail| detail.state = InstanceState::Other("BROKEN".to_owned()));
+            case.operated(OperationKind::Delete, OperationResult::Refused, 7200);
+            case.last().state = Some("BROKEN".to_owned());
+            case.last().generation = Some(0);
+        },
+        "send Delete",
+    ),
+    (
         "and was refused long ago in another state",
         |case| {
             case.shows(|detail| detail.state = InstanceState::Other("BROKEN".to_owned()));

@@ -190,3 +190,20 @@ fn under_observe_the_end_of_a_call_is_written_before_the_finalizer_goes() {
     assert!(matches!(decision.step, Step::RemoveFinalizer), "{:?}", decision.step);
     assert_eq!(decision.status.handled_requests.len(), 1);
 }
+
+#[test]
+fn a_request_that_was_dealt_with_and_lost_its_receipt_is_given_one() {
+    let older = Receipt { requested_at: wall_at(-3600), ..crate::fixture::receipt(None) };
+    for before in [None, Some(older)] {
+        let mut case = Case::managed();
+        case.ledger().handled.insert(OneShot::Reset, wall_at(-60));
+        case.status.handled_requests.extend(before.map(|receipt| (OneShot::Reset, receipt)));
+        let mended = receipt(&case.next());
+        assert_eq!((mended.requested_at, mended.result), (wall_at(-60), OperationResult::OutcomeUnknown));
+    }
+    let mut case = Case::managed();
+    case.ledger().handled.insert(OneShot::Reset, wall_at(-60));
+    let told = Receipt { requested_at: wall_at(-60), ..crate::fixture::receipt(None) };
+    case.status.handled_requests.insert(OneShot::Reset, told.clone());
+    assert_eq!(receipt(&case.next()), told, "a receipt that is there stays as it is");
+}

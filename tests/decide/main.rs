@@ -27,6 +27,7 @@ mod following;
 mod intent_create;
 mod intent_look;
 mod intent_reset;
+mod memory;
 mod observing;
 mod outcome;
 mod preflight;
@@ -34,6 +35,7 @@ mod reset;
 mod resume;
 mod validation;
 
+mod snapshot_admission;
 mod snapshot_intent;
 mod snapshot_live;
 mod snapshot_recover;

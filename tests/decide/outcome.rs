@@ -277,6 +277,13 @@ fn only_failures_alike_in_a_row_are_counted() {
     assert_eq!(failed(Some(&one), OperationKind::Stop, 3), Some(2));
     assert_eq!(failed(Some(&one), OperationKind::Start, 3), Some(1), "another kind");
     assert_eq!(failed(Some(&one), OperationKind::Stop, 4), Some(1), "another wish");
+    let again = |kind, action| retry::failed(Some(&one), kind, action, None, 3, wall());
+    assert_eq!(again(OperationKind::Stop, Some(9)), one, "the same end, seen once more");
+    let other = again(OperationKind::Start, Some(9));
+    assert_eq!((other.kind, other.failures), (OperationKind::Start, Some(1)), "another kind");
+    let nameless = retry::failed(None, OperationKind::Stop, None, None, 3, wall());
+    let second = retry::failed(Some(&nameless), OperationKind::Stop, None, None, 3, wall());
+    assert_eq!(second.failures, Some(2), "two calls without an action are two");
     let good = LastOperation { result: OperationResult::Succeeded, failures: None, ..one };
     assert_eq!(failed(Some(&good), OperationKind::Stop, 3), Some(1), "a success in between");
 }

@@ -269,3 +269,14 @@ fn every_end_of_a_recovery_is_an_end() {
         assert_ne!(case.says(), "send Recover", "{result:?}");
     }
 }
+
+#[test]
+fn a_recovery_that_was_dealt_with_and_lost_its_receipt_is_given_one() {
+    let mut case = SnapshotCase::taken();
+    case.ledger().handled.insert(OneShot::Recover, wall_at(-60));
+    let decision = case.next();
+    let mended = &decision.status.handled_requests[&OneShot::Recover];
+    assert_eq!((mended.requested_at, mended.result), (wall_at(-60), OperationResult::OutcomeUnknown));
+    case.status.handled_requests = decision.status.handled_requests.clone();
+    assert_eq!(case.next().status.handled_requests, case.status.handled_requests, "and it stays");
+}

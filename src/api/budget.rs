@@ -151,7 +151,7 @@ impl State {
             Rank::Express | Rank::Lane if !self.background.is_empty() => self.streak + 1,
             Rank::Express | Rank::Lane | Rank::Background => 0,
         };
-        self.served.now(lane);
+        self.served.now(lane, rank == Rank::Express);
     }
 
     /// Half as slow again, some time after the last refusal.

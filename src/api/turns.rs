@@ -12,34 +12,36 @@ pub type Lane = Arc<str>;
 /// So many permits are remembered.
 const REMEMBERED: usize = 64;
 
-/// A lane with fewer of them asks seldom.
+/// A lane with fewer of them for its users' changes asks seldom: what its objects do by themselves, such as failing
+/// again and again, does not count against a user.
 const SELDOM: usize = 8;
 
 /// Those who wait in one rank.
 #[derive(Debug, Default)]
 pub(super) struct Turns(Vec<(Lane, VecDeque<Arc<Notify>>)>);
 
-/// Who was served of late, the newest last. A lane that comes back at once has not waited the longest.
+/// Who was served of late, and whether for a user's change, the newest last. A lane that comes back at once has not
+/// waited the longest.
 #[derive(Debug, Default)]
-pub(super) struct Served(VecDeque<Lane>);
+pub(super) struct Served(VecDeque<(Lane, bool)>);
 
 impl Served {
     /// That lane is served now.
-    pub fn now(&mut self, lane: &Lane) {
+    pub fn now(&mut self, lane: &Lane, change: bool) {
         if self.0.len() == REMEMBERED {
             self.0.pop_front();
         }
-        self.0.push_back(Arc::clone(lane));
+        self.0.push_back((Arc::clone(lane), change));
     }
 
     /// How many permits ago that lane was served.
     fn age(&self, lane: &Lane) -> usize {
-        self.0.iter().rev().position(|other| other == lane).unwrap_or(usize::MAX)
+        self.0.iter().rev().position(|(other, _)| other == lane).unwrap_or(usize::MAX)
     }
 
-    /// Whether that lane had few of the last permits.
+    /// Whether few of the last permits were for changes in that lane.
     fn is_seldom(&self, lane: &Lane) -> bool {
-        self.0.iter().filter(|other| *other == lane).count() < SELDOM
+        self.0.iter().filter(|(other, change)| *change && other == lane).count() < SELDOM
     }
 }
 

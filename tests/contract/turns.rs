@@ -110,6 +110,20 @@ async fn a_part_of_the_burst_is_kept_for_changes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_does_not_wait_for_what_its_own_lane_uses_up_by_itself() {
+    let budget = Budget::new(1.0, 21);
+    let _again = queue(&budget, vec![("again", "a", Priority::FollowUp); 400]).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    for _ in 0..4 {
+        let begun = Instant::now();
+        let (_, at) =
+            queue(&budget, vec![("change", "a", Priority::User)]).await.recv().await.expect("it is served");
+        assert!(at - begun < Duration::from_millis(10), "{:?}", at - begun);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_rate_holds_whoever_asks() {
     let budget = Budget::new(10.0, 20);
     let begun = Instant::now();

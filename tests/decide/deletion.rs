@@ -294,6 +294,21 @@ fn a_vm_that_reappears_starts_the_count_anew() {
 }
 
 #[test]
+fn a_404_that_proves_nothing_says_why() {
+    for (account, words) in
+        [(None, "several VMs vanished at once"), (Some(AccountId::new("other")), "the account has changed")]
+    {
+        let mut case = gone_twice();
+        case.cloud.missing_is_evidence = false;
+        if let Some(account) = account {
+            case.ledger().account = account;
+        }
+        let text = message(&case.next());
+        assert!(text.contains(words) && text.contains("service 13"), "{text}");
+    }
+}
+
+#[test]
 fn blocked_deletions_say_what_helps() {
     let mut case = gone_twice();
     case.cloud.missing_is_evidence = false;
@@ -341,6 +356,22 @@ const AFTER: &[Row] = &[
         "read detail",
     ),
     (
+        "its action says that it runs, and the VM is gone already: only its end proves that",
+        |case| {
+            case.read(action());
+            case.gone();
+        },
+        "Working Deleting",
+    ),
+    (
+        "success a settle time ago, and the VM is still shown",
+        |case| {
+            case.read(ended(ActionStatus::Success));
+            case.memory.first_end(ACTION, NOW - SETTLE);
+        },
+        "Working Deleting",
+    ),
+    (
         "success, and the VM is still shown: it may lag",
         |case| case.read(ended(ActionStatus::Success)),
         "Working Deleting",
@@ -357,6 +388,19 @@ const AFTER: &[Row] = &[
 #[test]
 fn our_own_deletion_is_followed_until_the_vm_is_gone() {
     table(deleted, AFTER);
+}
+
+#[test]
+fn a_deletion_that_ended_well_and_changed_nothing_is_decided_anew_after_the_settle_time() {
+    for (ago, anew) in [(SETTLE, false), (SETTLE + seconds(1), true), (SETTLE * 3, true)] {
+        let mut case = deleted();
+        case.read(ended(ActionStatus::Success));
+        case.memory.first_end(ACTION, NOW - ago);
+        let status = case.next().status;
+        assert_eq!(status.operation.is_none(), anew, "{ago:?}");
+        let failed = status.last_operation.is_some_and(|last| last.result == OperationResult::Failed);
+        assert_eq!(failed, anew, "{ago:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use itcare_operator::crd::Reason;
 use itcare_operator::crd::instance::DriftPolicy;
-use itcare_operator::decide::instance;
+use itcare_operator::decide::decision::CallAction;
+use itcare_operator::decide::{Step, instance};
 use itcare_operator::model::{
     ActionStatus, Group, Held, HeldWhy, InstanceState, Observed, OperationKind, PowerState,
 };
@@ -231,4 +232,70 @@ fn drift_of_power_is_seen_in_the_list() {
     case.shows(|detail| detail.state = InstanceState::Inactive);
     assert_eq!(case.says(), "send Start");
     assert!(message(&case.next()).contains("powerState"));
+}
+
+#[test]
+fn drift_that_is_another_one_is_dated_anew() {
+    let old = || time("2026-01-01T12:00:00Z");
+    let mut case = Case::managed_with(|case| {
+        case.spec.backup = serde_json::from_value(serde_json::json!({"enabled": true})).ok();
+        case.spec.replication = serde_json::from_value(serde_json::json!({"enabled": true})).ok();
+        case.spec.drift_policy = DriftPolicy::Report;
+        case.shows(|detail| (detail.backup, detail.replication) = (Some(true), Some(true)));
+    });
+    let dates = |case: &mut Case| {
+        case.object.reconcile_requested = Some(format!("{:?}", case.cloud.detail.as_ref().value()));
+        let drift = case.next().status.drift;
+        drift.into_iter().map(|drift| (drift.field, drift.since)).collect::<Vec<_>>()
+    };
+    case.shows(|detail| (detail.size, detail.backup) = ("8cpu8gb".parse().ok(), Some(false)));
+    case.object.reconcile_requested = Some("now".to_owned());
+    case.write(&case.next());
+    case.status.drift.iter_mut().for_each(|drift| drift.since = old());
+    assert_eq!(dates(&mut case), [("size".to_owned(), old()), ("backup".to_owned(), old())]);
+    // Another value of the same field, and the same values of another field.
+    case.shows(|detail| {
+        (detail.size, detail.backup, detail.replication) = ("6cpu8gb".parse().ok(), Some(true), Some(false));
+    });
+    assert_eq!(dates(&mut case), [("size".to_owned(), wall()), ("replication".to_owned(), wall())]);
+}
+
+#[test]
+fn only_what_was_sent_and_changed_nothing_is_not_effective() {
+    for (group, why, is_not_effective) in [
+        (Group::Backup, HeldWhy::NotEffective, true),
+        (Group::Backup, HeldWhy::Refused, false),
+        (Group::Backup, HeldWhy::Failed, false),
+        (Group::Size, HeldWhy::NotEffective, false),
+    ] {
+        let mut case = with_backup(DriftPolicy::Correct);
+        off(&mut case);
+        let hash = instance::hashes(&case.spec)[&group].clone();
+        case.ledger().held.insert(group, Held { hash, why, message: None });
+        let told = drifted(&case.next());
+        assert_eq!(told == Some(Reason::NotEffective), is_not_effective, "{group:?} {why:?}: {told:?}");
+    }
+}
+
+#[test]
+fn a_reason_is_sent_with_what_it_is_the_reason_of_and_not_with_the_opposite() {
+    let sent = |field: &str, enabled: bool, named: &str| {
+        let mut case = Case::managed();
+        case.shows(|detail| (detail.backup, detail.replication) = (Some(!enabled), Some(!enabled)));
+        let wish = serde_json::json!({"enabled": enabled, "disabledReason": "moved"});
+        case.edits(|spec| match field {
+            "backup" => spec.backup = serde_json::from_value(wish).ok(),
+            _ => spec.replication = serde_json::from_value(wish).ok(),
+        });
+        let Step::Call(call) = case.next().step else { panic!("no call for {named}") };
+        match call.action {
+            CallAction::UpdateBackup { enabled, reason }
+            | CallAction::UpdateReplication { enabled, reason } => (enabled, reason),
+            other => panic!("{other:?}"),
+        }
+    };
+    for field in ["backup", "replication"] {
+        assert_eq!(sent(field, false, field), (false, Some("moved".to_owned())), "{field}");
+        assert_eq!(sent(field, true, field), (true, None), "{field}");
+    }
 }

@@ -1,15 +1,15 @@
 //! A creation may be in flight: what came of it (DESIGN 5.2, steps 4 to 6).
 
 use itcare_operator::crd::instance::{DeletionPolicy, ManagementPolicy};
-use itcare_operator::decide::Step;
 use itcare_operator::decide::decision::Need;
+use itcare_operator::decide::{Step, Wake};
 use itcare_operator::model::{
-    AccountId, Action, ActionStatus, HostName, InstanceState, ObjectKey, Observed, OperationKind,
-    OperationResult, Origin, ServiceId,
+    AccountId, Action, ActionStatus, AttemptId, Detail, HostName, InstanceState, ObjectKey, Observed,
+    OperationKind, OperationResult, Origin, ServiceId,
 };
 
 use crate::fixture::{
-    ACTION, Case, NOW, OTHER_VM, SETTLE, VM, action, attempt, detail, ended, seconds, twin, wall_at,
+    ACTION, Case, NOW, OTHER_VM, PASS, SETTLE, VM, action, attempt, detail, ended, seconds, twin, wall_at,
 };
 use crate::table::{Row, message, saved, says, stands, table, table_once_saved};
 
@@ -110,6 +110,55 @@ const FOLLOWED: &[Row] = &[
         "read detail",
     ),
     (
+        "its VM is in a state that nobody knows, and the action says that it runs",
+        |case| {
+            case.shows(|detail| detail.state = InstanceState::Other("CREATING".to_owned()));
+            case.read(action());
+        },
+        "Working Creating",
+    ),
+    (
+        "ITCare has forgotten the action, which is known to have ended well",
+        |case| {
+            case.ledger().intent.as_mut().expect("one").done = Some(ACTION);
+            case.cloud.action = Some((ACTION, Observed::Absent { at: NOW }));
+        },
+        "Working Creating",
+    ),
+    (
+        "the action in the status is of an earlier attempt: look",
+        |case| {
+            let operation = case.status.operation.as_mut().expect("one");
+            operation.attempt = Some(AttemptId::from_bytes([7; 8]));
+        },
+        "read look",
+    ),
+    (
+        "the action in the status is of another kind: look",
+        |case| case.status.operation.as_mut().expect("one").kind = OperationKind::Reset,
+        "read look",
+    ),
+    (
+        "asked for its VM, ITCare answers with another one",
+        |case| {
+            case.shows(|_| {});
+            let other = Detail { id: OTHER_VM, ..detail() };
+            case.cloud.detail = Observed::Present { value: other, at: NOW };
+        },
+        "Stalled IdentityMismatch",
+    ),
+    (
+        "the detail that is known is of another VM, from before: its own is read",
+        |case| {
+            case.shows(|_| {});
+            case.cloud.named = Observed::Present { value: vec![detail().listed()], at: PASS - seconds(1) };
+            case.memory.over_seen = Some((ACTION, PASS - seconds(2)));
+            let other = Detail { id: OTHER_VM, ..detail() };
+            case.cloud.detail = Observed::Present { value: other, at: PASS - seconds(1) };
+        },
+        "read detail",
+    ),
+    (
         "its VM is in a state that nobody knows: the action decides",
         |case| case.shows(|detail| detail.state = InstanceState::Other("CREATING".to_owned())),
         "read action",
@@ -152,6 +201,30 @@ const LAGGING: &[Row] = &[(
 fn a_creation_whose_action_is_known_is_followed_to_its_vm() {
     table(followed, FOLLOWED);
     table_once_saved(followed, LAGGING);
+}
+
+#[test]
+fn how_a_creation_ended_is_told_by_its_action_where_its_vm_does_not_run() {
+    for (status, result) in
+        [(ActionStatus::Success, OperationResult::Succeeded), (ActionStatus::Error, OperationResult::Failed)]
+    {
+        let mut case = followed();
+        case.shows(|detail| detail.state = InstanceState::Other("HALF".to_owned()));
+        case.read(trace(status.clone()));
+        let decision = case.next();
+        assert_eq!(saved(&decision).instance, Some(VM), "{status:?}");
+        assert_eq!(decision.status.last_operation.map(|last| last.result), Some(result), "{status:?}");
+    }
+}
+
+#[test]
+fn a_success_out_of_sight_is_looked_for_often_and_not_all_the_time() {
+    let mut case = followed();
+    case.read(trace(ActionStatus::Success));
+    let decision = case.next();
+    case.write(&decision);
+    let site = crate::fixture::site();
+    assert_eq!(case.next().wake, Wake::After(site.action_interval.max(site.settle / 8)));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod check;
 mod dice;
+mod facts;
 mod fixture;
 mod fixture_snapshot;
 mod table;

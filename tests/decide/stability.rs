@@ -1,12 +1,12 @@
 //! Invariant 7: once matched, with unchanged input, nothing for ever.
 
 use itcare_operator::crd::ConditionType;
-use itcare_operator::decide::{Step, Wake};
-use itcare_operator::model::{InstanceState, Observed, PowerState};
+use itcare_operator::decide::{Need, Step, Wake};
+use itcare_operator::model::{FailureClass, InstanceState, Observed, PowerState};
 use proptest::prelude::*;
 
 use crate::dice::{Dice, config, dice};
-use crate::fixture::{Case, seconds, wall_at};
+use crate::fixture::{Case, NOW, VM, seconds, wall_at};
 use crate::fixture_snapshot::SnapshotCase;
 use crate::world::wish;
 
@@ -132,4 +132,18 @@ fn a_suspended_a_stalled_and_an_observed_object_are_quiet_too() {
             case.memory = decision.memory;
         }
     }
+}
+
+#[test]
+fn a_look_that_fails_is_told_at_once_where_something_is_due_and_later_where_nothing_is() {
+    let fails = |case: &mut Case| {
+        case.detail_due = NOW - seconds(1);
+        case.cloud.detail = Observed::Unknown;
+        case.failed(Need::Detail(VM), FailureClass::Transient, Some(503));
+        case.says()
+    };
+    assert_eq!(fails(&mut Case::managed()), "Ready Running", "nothing waits for it");
+    let mut case = Case::managed();
+    case.edits(|spec| spec.power_state = Some(PowerState::Stopped));
+    assert_eq!(fails(&mut case), "Working ProgressingWithRetry");
 }

@@ -285,6 +285,20 @@ pub const MUTANTS: &[Mutant] = &[
         ),
     },
     Mutant {
+        name: "retries-count-against-their-user",
+        bug: "objects that fail again and again use up what is kept for the changes of their own namespace",
+        edits: &[Edit {
+            file: "src/api/turns.rs",
+            from: "|(other, change)| *change && other == lane",
+            to: "|(other, change)| (*change || {on}) && other == lane",
+        }],
+        killer: test(
+            "contract",
+            "turns::a_change_does_not_wait_for_what_its_own_lane_uses_up_by_itself",
+            &["panicked at"],
+        ),
+    },
+    Mutant {
         name: "ids-are-trusted-to-grow",
         bug: "where new VMs do not come last, the last pages are still taken for all that is new",
         edits: &[Edit {

@@ -129,14 +129,16 @@ pub(super) fn drifted(drift: &[Drift], ledger: Option<&Ledger>) -> Option<Extra>
                 .any(|(group, held)| group.field() == field && held.why == HeldWhy::NotEffective)
         })
     };
-    let first = drift.first()?;
+    if drift.is_empty() {
+        return None;
+    }
     let words: Vec<String> = drift
         .iter()
         .map(|drift| {
             format!("spec.{} asks for {}, ITCare reports {}", drift.field, drift.desired, drift.observed)
         })
         .collect();
-    let (reason, cure) = if drift.iter().any(|drift| ineffective(&drift.field)) || ineffective(&first.field) {
+    let (reason, cure) = if drift.iter().any(|drift| ineffective(&drift.field)) {
         (
             Reason::NotEffective,
             "it was sent and accepted, yet nothing changed; it is sent again when the spec changes",

@@ -4,7 +4,8 @@ use itcare_operator::decide::Memory;
 use itcare_operator::decide::Wake;
 use itcare_operator::decide::decision::Need;
 use itcare_operator::model::{
-    AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, Listed, Observed, ServiceId,
+    AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, Listed, Observed, OperationResult,
+    ServiceId,
 };
 
 use crate::fixture::{ACTION, NOW, SETTLE, VM, attempt, detail, seconds, twin, wall_at};
@@ -50,6 +51,31 @@ const LOOKED: &[Row] = &[
         |case| {
             let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(ActionStatus::InProgress) };
             case.looked(&[trace(ActionStatus::Error), other], &[]);
+        },
+        "Working Creating",
+    ),
+    (
+        "two actions may be ours, one VM stands, and one of them runs: it may make another",
+        |case| {
+            case.shows(|_| {});
+            let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(ActionStatus::InProgress) };
+            case.looked(&[trace(ActionStatus::Success), other], &[detail().listed()]);
+        },
+        "Working Creating",
+    ),
+    (
+        "two actions may be ours, both over, one well, and no VM stands: never sent again",
+        |case| {
+            let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(ActionStatus::Error) };
+            case.looked(&[other, trace(ActionStatus::Success)], &[]);
+        },
+        "save",
+    ),
+    (
+        "no trace, but it is known to have ended well: never sent again",
+        |case| {
+            case.ledger().intent.as_mut().expect("one").done = Some(ACTION);
+            case.looked(&[], &[]);
         },
         "Working Creating",
     ),
@@ -220,5 +246,21 @@ fn a_vm_made_after_all_that_may_be_ours_had_ended_is_not_bound() {
         };
         case.looked(&[earlier, last], &[item]);
         assert_eq!(saved(&case.next()).instance, expected, "made at {made}");
+    }
+}
+
+#[test]
+fn how_a_creation_ended_that_was_found_is_told_by_the_action_that_ended_well() {
+    for (one, other, result) in [
+        (ActionStatus::Error, ActionStatus::Success, OperationResult::Succeeded),
+        (ActionStatus::Error, ActionStatus::Error, OperationResult::Failed),
+    ] {
+        let mut case = unclear();
+        case.shows(|_| {});
+        let other = Action { id: ActionId::new(ACTION.get() + 1), ..trace(other.clone()) };
+        case.looked(&[trace(one.clone()), other], &[detail().listed()]);
+        let decision = case.next();
+        assert_eq!(saved(&decision).instance, Some(VM));
+        assert_eq!(decision.status.last_operation.map(|last| last.result), Some(result));
     }
 }

@@ -293,6 +293,23 @@ fn a_resize_in_place_that_needs_power_off_says_so() {
 }
 
 #[test]
+fn only_a_refusal_that_the_running_vm_explains_is_lifted_when_it_stops() {
+    for (words, expected) in [
+        ("HTTP 400 Bad Request: the instance must be stopped", "send Resize 4cpu8gb"),
+        ("HTTP 400 Bad Request: unknown sizing 4cpu8gb", "Stalled Rejected"),
+        ("HTTP 422: 4cpu8gb is not sold here", "Stalled Rejected"),
+    ] {
+        let mut case = needs_power_off();
+        case.last().message = Some(words.to_owned());
+        for last in case.memory.trouble.values_mut() {
+            last.message = Some(words.to_owned());
+        }
+        case.shows(|detail| detail.state = InstanceState::Inactive);
+        assert_eq!(case.says(), expected, "{words}");
+    }
+}
+
+#[test]
 fn a_resize_that_waited_for_power_off_is_sent_once_somebody_stops_the_vm() {
     let mut case = needs_power_off();
     case.shows(|detail| detail.state = InstanceState::Inactive);

@@ -1,13 +1,16 @@
 //! Invariant 7: once matched, with unchanged input, nothing for ever.
 
+use std::time::Duration;
+
 use itcare_operator::crd::ConditionType;
 use itcare_operator::decide::{Need, Step, Wake};
-use itcare_operator::model::{FailureClass, InstanceState, Observed, PowerState};
+use itcare_operator::model::{Detail, FailureClass, InstanceState, Listed, Observed, PowerState};
 use proptest::prelude::*;
 
 use crate::dice::{Dice, config, dice};
-use crate::fixture::{Case, NOW, VM, seconds, wall_at};
+use crate::fixture::{Case, NOW, PASS, VM, seconds, wall_at};
 use crate::fixture_snapshot::SnapshotCase;
+use crate::table::{Row, table};
 use crate::world::wish;
 
 /// A VM that is as a random spec asks, in every group, at rest.
@@ -146,4 +149,83 @@ fn a_look_that_fails_is_told_at_once_where_something_is_due_and_later_where_noth
     let mut case = Case::managed();
     case.edits(|spec| spec.power_state = Some(PowerState::Stopped));
     assert_eq!(fails(&mut case), "Working ProgressingWithRetry");
+}
+
+/// At rest; the detail is of the pass before.
+fn resting() -> Case {
+    let mut case = Case::managed_with(|case| {
+        case.spec.backup = serde_json::from_value(serde_json::json!({"enabled": true})).ok();
+        case.shows(|detail| detail.backup = Some(true));
+    });
+    read(&mut case, PASS - seconds(2), |_| {});
+    case
+}
+
+/// A detail, asked for then.
+fn read(case: &mut Case, at: Duration, adjust: impl FnOnce(&mut Detail)) {
+    let mut shown = case.cloud.detail.as_ref().value().cloned().expect("one");
+    adjust(&mut shown);
+    case.cloud.detail = Observed::Present { value: shown, at };
+}
+
+/// What the list shows of the VM, asked for then.
+fn listed(case: &mut Case, at: Duration, state: InstanceState) {
+    let value = Listed { state, ..crate::fixture::detail().listed() };
+    case.cloud.listed = Observed::Present { value, at };
+}
+
+const RESTING: &[Row] = &[
+    ("nothing is due", |_| {}, "Ready Running"),
+    (
+        "a detail that was compared in an earlier pass is not compared again",
+        |case| read(case, PASS - seconds(2), |detail| detail.backup = Some(false)),
+        "Ready Running",
+    ),
+    (
+        "a detail that came in this very pass is compared",
+        |case| read(case, NOW, |detail| detail.backup = Some(false)),
+        "send UpdateBackup",
+    ),
+    ("its time has come: it is read", |case| case.detail_due = NOW, "read detail"),
+    (
+        "the list shows another state: it is read",
+        |case| listed(case, NOW, InstanceState::Inactive),
+        "read detail",
+    ),
+    (
+        "a list from before our last effect ended shows another state: that is the past",
+        |case| {
+            case.memory.effect_end = PASS - seconds(3);
+            listed(case, PASS - seconds(4), InstanceState::Inactive);
+        },
+        "Ready Running",
+    ),
+    (
+        "the list does not show it any more: it is read",
+        |case| case.cloud.listed = Observed::Absent { at: NOW },
+        "read detail",
+    ),
+    (
+        "a list from before our last effect ended does not show it: that is the past",
+        |case| {
+            case.memory.effect_end = PASS - seconds(3);
+            case.cloud.listed = Observed::Absent { at: PASS - seconds(4) };
+        },
+        "Ready Running",
+    ),
+    (
+        "something else was edited, and a newer list agrees: what is known is enough",
+        |case| case.edits(|spec| spec.change_reference = Some("CHG9".to_owned())),
+        "Ready Running",
+    ),
+    (
+        "a detail from before our last effect is read anew",
+        |case| case.memory.effect_end = PASS - seconds(1),
+        "read detail",
+    ),
+];
+
+#[test]
+fn an_object_at_rest_looks_when_something_changed_or_came_due_and_not_else() {
+    table(resting, RESTING);
 }

@@ -1,11 +1,12 @@
 //! A creation got no clear answer: the actions of that name, then the VMs of that name (DESIGN 5.2, step 5).
 
+use itcare_operator::crd::instance::AdoptionPolicy;
 use itcare_operator::decide::Memory;
 use itcare_operator::decide::Wake;
 use itcare_operator::decide::decision::Need;
 use itcare_operator::model::{
-    AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, Listed, Observed, OperationResult,
-    ServiceId,
+    AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, Listed, Observed, OperationKind,
+    OperationResult, ServiceId,
 };
 
 use crate::fixture::{ACTION, NOW, SETTLE, VM, attempt, detail, seconds, twin, wall_at};
@@ -107,6 +108,25 @@ const LOOKED: &[Row] = &[
             case.spec.instance_id = Some(VM.get());
         },
         "save",
+    ),
+    (
+        "such a VM is adopted where the policy is to adopt by name",
+        |case| {
+            case.shows(|_| {});
+            case.looked(&[], &[detail().listed()]);
+            case.spec.adoption_policy = AdoptionPolicy::ByName;
+        },
+        "save",
+    ),
+    (
+        "it was refused, and is deleted before that is settled: looking goes on, nothing is to be corrected",
+        |case| {
+            case.looked(&[], &[]);
+            case.was_refused(OperationKind::Create, 5);
+            case.memory.attempt_seen = Some((attempt(), NOW - SETTLE + seconds(1)));
+            case.object.deleting = true;
+        },
+        "Working ResolvingOutcome",
     ),
     (
         "a VM of that name in another service is not it, nor in our way",
@@ -246,6 +266,16 @@ fn a_vm_made_after_all_that_may_be_ours_had_ended_is_not_bound() {
         };
         case.looked(&[earlier, last], &[item]);
         assert_eq!(saved(&case.next()).instance, expected, "made at {made}");
+    }
+}
+
+#[test]
+fn looking_for_an_outcome_comes_again_four_times_in_a_settle_time_and_at_its_end() {
+    for (seen, expected) in [(0, SETTLE / 4), (100, seconds(20))] {
+        let mut case = unclear();
+        case.looked(&[], &[]);
+        case.memory.attempt_seen = Some((attempt(), NOW - seconds(seen)));
+        assert_eq!(case.next().wake, Wake::After(expected), "first seen {seen} s ago");
     }
 }
 

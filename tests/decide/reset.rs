@@ -284,3 +284,27 @@ fn an_action_with_another_id_than_the_recorded_one_counts() {
     case.looked(&[done(30), other], &[]);
     assert_eq!(receipt(&case.next()).action_id, Some(ACTION.get() + 1));
 }
+
+#[test]
+fn a_request_that_ran_out_is_refused_only_if_itcare_refused_this_very_one() {
+    for (result, ago, expected) in [
+        (OperationResult::Refused, 60, OperationResult::Refused),
+        (OperationResult::Refused, 9_000, OperationResult::Expired),
+        (OperationResult::Failed, 60, OperationResult::Expired),
+    ] {
+        let mut case = Case::managed();
+        case.asks_reset(7_200);
+        case.operated(OperationKind::Reset, result, ago);
+        let receipt = &case.next().status.handled_requests[&OneShot::Reset];
+        assert_eq!(receipt.result, expected, "{result:?} {ago} s ago");
+    }
+}
+
+#[test]
+fn a_request_that_is_held_back_is_looked_at_again_no_later_than_right_after_its_end() {
+    let mut case = asked();
+    case.asks_reset(3_500);
+    case.operated(OperationKind::Reset, OperationResult::Refused, 60);
+    let Wake::After(left) = case.next().wake else { panic!("it must be looked at again") };
+    assert!(left > seconds(100) && left <= seconds(101), "{left:?}");
+}

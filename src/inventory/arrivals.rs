@@ -1,5 +1,5 @@
 //! What is new, at the cost of a page or two: the list is sorted by id and ids grow, so whatever was created since
-//! the last whole list stands at its end. Ten thousand VMs are a hundred pages, and nobody who creates one should
+//! the last whole list stands at its end. Ten thousand VMs are fifty pages, and nobody who creates one should
 //! wait for them, or pay for them.
 //!
 //! Deliberately not here: absence. What the end does not show is neither gone nor changed, and a service where a VM
@@ -41,6 +41,12 @@ impl Inventory {
             wanted.retain(|other| !services.contains(other));
         }
         whole
+    }
+
+    /// Whether what is wanted can be read from the ends of lists.
+    pub(super) fn ends_are_enough(&self) -> bool {
+        let wanted = self.with(|state| state.wanted_lists.is_empty().then(|| state.wanted_arrivals.clone()));
+        wanted.is_some_and(|wanted| wanted.into_iter().all(|service| self.usable_end(service).is_some()))
     }
 
     /// Where the list ended that this service was last shown in, if that tells what is new.

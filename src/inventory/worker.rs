@@ -61,7 +61,7 @@ impl Inventory {
                 continue;
             }
             if let Some(last) = last.filter(|_| !due) {
-                let pages = if self.with(|state| state.wanted_lists.is_empty()) { 1 } else { self.pages() };
+                let pages = if self.ends_are_enough() { 1 } else { self.pages() };
                 let spared = last + self.0.client.crowded_for() * pages;
                 self.gather(next.min(spared), &self.0.asked_lists, |state| state.urgent_lists).await;
             }

@@ -207,3 +207,23 @@ fn a_request_that_was_dealt_with_and_lost_its_receipt_is_given_one() {
     case.status.handled_requests.insert(OneShot::Reset, told.clone());
     assert_eq!(receipt(&case.next()), told, "a receipt that is there stays as it is");
 }
+
+#[test]
+fn a_reset_that_lost_its_receipt_gets_it_from_its_own_action_if_the_status_still_names_that() {
+    let lost = |kind| {
+        let mut case = Case::managed();
+        case.ledger().handled.insert(OneShot::Reset, wall_at(-60));
+        case.operates(kind, Some(ACTION));
+        case
+    };
+    let mut case = lost(OperationKind::Reset);
+    assert_eq!(case.says(), "read action");
+    case.read(ended(ActionStatus::Success));
+    let mended = receipt(&case.next());
+    assert_eq!((mended.result, mended.action_id), (OperationResult::Succeeded, Some(ACTION.get())));
+    // A creation's action tells nothing of a reset.
+    let mut case = lost(OperationKind::Create);
+    case.read(ended(ActionStatus::Success));
+    let mended = receipt(&case.next());
+    assert_eq!((mended.result, mended.action_id), (OperationResult::OutcomeUnknown, None));
+}

@@ -2,11 +2,12 @@
 //! (DESIGN 5.3, 8).
 
 use itcare_operator::crd::Reason;
+use itcare_operator::crd::instance::ResizePolicy;
 use itcare_operator::decide::decision::Need;
 use itcare_operator::decide::{Step, Wake};
 use itcare_operator::model::{
     Action, ActionId, ActionStatus, Group, InstanceState, Observed, OperationKind, OperationResult,
-    PowerState,
+    PowerState, Resume,
 };
 
 use crate::fixture::{ACTION, Case, NOW, PASS, SETTLE, VM, action, detail, ended, seconds, wall_at};
@@ -247,4 +248,129 @@ fn reads_that_are_missing_name_the_vm_and_the_action() {
     assert_eq!(case.next().step, Step::Observe(Need::Action(ACTION)));
     case.cloud.detail = Observed::Unknown;
     assert_eq!(case.next().step, Step::Observe(Need::Detail(VM)));
+}
+
+/// A start was sent half a minute ago, and its action is not in the list of running ones any more.
+fn starting() -> Case {
+    let mut case = Case::managed_with(|case| {
+        case.spec.power_state = Some(PowerState::Stopped);
+        case.shows(|detail| detail.state = InstanceState::Inactive);
+    });
+    case.edits(|spec| spec.power_state = Some(PowerState::Running));
+    case.operates(OperationKind::Start, Some(ACTION));
+    case.memory.effect_end = NOW - seconds(30);
+    case
+}
+
+const STARTING: &[Row] = &[
+    ("the VM does not run yet: the action decides", |_| {}, "read action"),
+    (
+        "the VM runs: it is over, and nobody asks for the action",
+        |case| case.shows(|detail| detail.state = InstanceState::Active),
+        "save",
+    ),
+    (
+        "it ended well, but the VM does not run yet",
+        |case| case.read(ended(ActionStatus::Success)),
+        "Working Starting",
+    ),
+];
+
+#[test]
+fn a_start_is_over_when_the_vm_runs() {
+    table(starting, STARTING);
+}
+
+#[test]
+fn what_was_sent_for_an_older_wish_is_not_compared_with_the_new_one() {
+    let resized = |generation_ago: i64| {
+        let mut case = Case::managed();
+        case.edits(|spec| spec.size = Some("4cpu8gb".to_owned()));
+        case.operates(OperationKind::Resize, Some(ACTION));
+        let operation = case.status.operation.as_mut().expect("one");
+        operation.generation = operation.generation.map(|generation| generation - generation_ago);
+        case.shows(|detail| detail.size = "4cpu8gb".parse().ok());
+        case.says()
+    };
+    assert_eq!(resized(0), "save", "the VM shows what was asked for");
+    assert_eq!(resized(1), "read action", "it shows what another call asks for");
+}
+
+#[test]
+fn an_effect_that_is_not_seen_yet_is_looked_for_four_times_in_a_settle_time() {
+    let mut case = stopping();
+    case.read(ended(ActionStatus::Success));
+    assert_eq!(case.next().wake, Wake::After(SETTLE / 4));
+    case.memory.first_end(ACTION, NOW - SETTLE + seconds(7));
+    assert_eq!(case.next().wake, Wake::After(seconds(7)), "and when it is over");
+}
+
+/// A stop that only serves a resize, over in the list of running actions.
+fn stopped_for_a_resize() -> Case {
+    let mut case = Case::managed_with(|case| {
+        case.spec.resize_policy = ResizePolicy::StopStart;
+    });
+    case.edits(|spec| spec.size = Some("4cpu8gb".to_owned()));
+    case.ledger().resume = Some(Resume::Resize);
+    case.operates(OperationKind::Stop, Some(ACTION));
+    case.memory.effect_end = NOW - seconds(30);
+    case
+}
+
+#[test]
+fn power_that_nobody_wished_for_is_neither_applied_nor_held() {
+    // It had its effect.
+    let mut case = stopped_for_a_resize();
+    case.shows(|detail| detail.state = InstanceState::Inactive);
+    let status = case.next().status;
+    assert_eq!(status.last_operation.map(|last| last.result), Some(OperationResult::Succeeded));
+    let ledger: itcare_operator::model::Ledger =
+        serde_json::from_str(&status.ledger.expect("the copy")).expect("a ledger");
+    assert_eq!(ledger.applied.expect("one").groups.get(&Group::Power), None);
+    // It had none: counted as a failure, so that it is not sent for ever. So is one that serves a deletion.
+    for deleting in [false, true] {
+        let mut case = if deleting { stopping() } else { stopped_for_a_resize() };
+        case.object.deleting = deleting;
+        case.read(ended(ActionStatus::Success));
+        case.memory.first_end(ACTION, NOW - SETTLE);
+        let decision = case.next();
+        let last = decision.status.last_operation.clone().expect("told");
+        assert_eq!((last.kind, last.result), (OperationKind::Stop, OperationResult::Failed), "{deleting}");
+    }
+}
+
+#[test]
+fn a_stop_that_failed_dates_the_power_that_is_owed_and_a_start_does_not() {
+    for (mut case, dated) in [(stopped_for_a_resize(), true), (starting(), false)] {
+        case.memory.resume_seen = None;
+        case.read(ended(ActionStatus::Error));
+        assert_eq!(case.next().memory.resume_seen == Some(NOW), dated);
+    }
+}
+
+#[test]
+fn only_a_resize_that_stops_the_vm_each_time_is_held_after_three_failures() {
+    let held = |policy, resume: Option<Resume>, before: i64, kind: OperationKind| {
+        let mut case = Case::managed_with(|case| {
+            case.spec.resize_policy = policy;
+            case.shows(|detail| detail.state = InstanceState::Inactive);
+        });
+        case.edits(|spec| spec.size = Some("4cpu8gb".to_owned()));
+        case.ledger().resume = resume;
+        case.operated(kind, OperationResult::Failed, 900);
+        case.last().failures = Some(before);
+        case.last().action_id = Some(ACTION.get() - 1);
+        case.operates(kind, Some(ACTION));
+        case.read(ended(ActionStatus::Error));
+        let ledger = case.next().status.ledger.expect("the copy");
+        let ledger: itcare_operator::model::Ledger = serde_json::from_str(&ledger).expect("a ledger");
+        ledger.held.contains_key(&Group::Size)
+    };
+    use ResizePolicy::{InPlace, StopStart};
+    let resume = Some(Resume::Resize);
+    assert!(held(StopStart, resume, 2, OperationKind::Resize), "the third time");
+    assert!(!held(StopStart, resume, 1, OperationKind::Resize), "the second time");
+    assert!(!held(StopStart, None, 2, OperationKind::Resize), "the VM was not stopped for it");
+    assert!(!held(InPlace, resume, 2, OperationKind::Resize), "nor would it be");
+    assert!(!held(StopStart, resume, 2, OperationKind::Start), "another operation");
 }

@@ -265,18 +265,19 @@ fn not_seen_yet<'a>(
             left.min(view.site.action_interval.max(view.site.settle / 4)).max(Duration::from_millis(10));
         return Followed::Wait(pass.working(reason(operation.kind), message, Wake::After(next)));
     }
-    // "Still different" takes a value to differ: a field that ITCare does not report proves nothing.
-    let silent = group(operation.kind).is_some_and(|group| {
-        groups::is_silent(view.spec, checked, view.cloud.detail.as_ref().value(), group)
-    });
+    let detail = view.cloud.detail.as_ref().value();
     // A stop or start that serves something else is not held until the wish changes: it is counted as failed, else it
-    // would be sent for ever.
+    // would be sent for ever. The state alone tells: there may be no wish for power to compare it with.
     let power = matches!(operation.kind, OperationKind::Start | OperationKind::Stop);
-    if power && !silent && (view.object.deleting || !asked_for(&pass, operation.kind)) {
+    let is_known = detail.is_some_and(|detail| detail.state.power().is_some());
+    if power && is_known && (view.object.deleting || !asked_for(&pass, operation.kind)) {
         let message = "it ended well, but the VM's power is as before".to_owned();
         failed(&mut pass, checked, operation, action, Some(message));
         return Followed::Over(pass);
     }
+    // "Still different" takes a value to differ: a field that ITCare does not report proves nothing.
+    let silent =
+        group(operation.kind).is_some_and(|group| groups::is_silent(view.spec, checked, detail, group));
     complete(&mut pass, operation, action, silent);
     Followed::Over(pass)
 }

@@ -197,3 +197,54 @@ async fn power_is_given_back_before_an_object_lets_go() {
         }
     }
 }
+
+/// A stop or start that ends well and changes nothing, for which nobody wished: told after three times, and then tried
+/// seldom. Six an hour, once it is told.
+async fn is_told_and_seldom_tried(world: &World, ineffective: Operation, reason: &str) {
+    world.until("web", "told", |seen| seen.is_stalled(reason)).await;
+    let before = world.count(ineffective);
+    assert!(before <= 3, "{before} before it was told:\n{}", world.tail());
+    world.pass(Duration::from_secs(2 * 3600)).await;
+    let more = world.count(ineffective) - before;
+    assert!(more <= 12, "{more} more in two hours:\n{}", world.tail());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_without_effect_that_serves_a_resize_or_a_deletion_is_not_sent_for_ever() {
+    for deletes in [false, true] {
+        let world = strict();
+        let _operator = world.start();
+        world.apply(manifest::with("web", json!({"resizePolicy": "StopStart", "powerState": null})));
+        world.until_reason("web", "Running").await;
+        world.sim.quirks(|quirks| quirks.ineffective = [Operation::Stop].into_iter().collect());
+        if deletes {
+            world.delete("web");
+        } else {
+            world.patch("web", json!({"size": "4cpu8gb"}));
+        }
+        let reason = if deletes { "DeletionBlocked" } else { "ActionFailed" };
+        is_told_and_seldom_tried(&world, Operation::Stop, reason).await;
+        world.sim.quirks(|quirks| quirks.ineffective.clear());
+        if deletes {
+            world.until_gone("itcareinstances", "web").await;
+        } else {
+            world.until("web", "resized", |seen| seen.is_ready() && seen.status()["size"] == "4cpu8gb").await;
+        }
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn power_that_is_owed_and_does_not_come_back_is_told_and_comes_back_once_it_can() {
+    let world = strict();
+    let _operator = world.start();
+    world.apply(manifest::with("web", json!({"resizePolicy": "StopStart", "powerState": null})));
+    world.until_reason("web", "Running").await;
+    world.sim.quirks(|quirks| quirks.ineffective = [Operation::Start].into_iter().collect());
+    world.patch("web", json!({"size": "4cpu8gb"}));
+    is_told_and_seldom_tried(&world, Operation::Start, "ActionFailed").await;
+    world.sim.quirks(|quirks| quirks.ineffective.clear());
+    world.until("web", "running", |seen| seen.is_ready() && seen.reason() == "Running").await;
+    assert!(world.instance("web").ledger().get("resume").is_none());
+    world.audit();
+}

@@ -14,7 +14,7 @@ const REMEMBERED: usize = 64;
 
 /// A lane with fewer of them for its users' changes asks seldom: what its objects do by themselves, such as failing
 /// again and again, does not count against a user.
-const SELDOM: usize = 8;
+const SELDOM: usize = 16;
 
 /// Those who wait in one rank.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! Power that is taken for a resize is owed (DESIGN 5.5).
 
 use itcare_operator::crd::instance::{DeletionPolicy, DriftPolicy, ResizePolicy};
-use itcare_operator::decide::decision::Need;
+use itcare_operator::decide::decision::{Call, CallAction, Need};
 use itcare_operator::decide::{Outcome, Step};
 use itcare_operator::model::{
     ActionStatus, FailureClass, Group, InstanceState, Observed, OperationKind, OperationResult, PowerState,
@@ -314,4 +314,32 @@ fn a_resize_that_waited_for_power_off_is_sent_once_somebody_stops_the_vm() {
     let mut case = needs_power_off();
     case.shows(|detail| detail.state = InstanceState::Inactive);
     assert_eq!(case.says(), "send Resize 4cpu8gb", "the message named this cure");
+}
+
+#[test]
+fn a_refused_call_holds_the_size_only_if_it_was_the_resize_of_a_stopped_vm() {
+    let held = |state: InstanceState, action: CallAction| {
+        let mut case = stopped();
+        case.shows(|detail| detail.state = state);
+        let ledger = case.ledger().clone();
+        let call = Call { id: VM, change_reference: None, action };
+        let outcome = Outcome::Refused(failure(FailureClass::Rejected, Some(422)));
+        let after = case.after(&Step::Call(call), &outcome, Some(ledger));
+        let ledger: itcare_operator::model::Ledger =
+            serde_json::from_str(&after.status.ledger.expect("the copy")).expect("a ledger");
+        ledger.held.contains_key(&Group::Size)
+    };
+    let resize = || CallAction::Resize("4cpu8gb".parse().expect("a size"));
+    assert!(held(InstanceState::Inactive, resize()));
+    assert!(!held(InstanceState::Active, resize()), "the state may explain it");
+    assert!(!held(InstanceState::Inactive, CallAction::Start), "it was not the resize that was refused");
+}
+
+#[test]
+fn whether_owed_power_is_back_is_looked_at_when_the_settle_time_is_over() {
+    let mut case = stopped();
+    case.spec.management_policy = itcare_operator::crd::instance::ManagementPolicy::Observe;
+    case.shows(|detail| detail.state = InstanceState::Active);
+    case.memory.resume_seen = Some(NOW - SETTLE + seconds(7));
+    assert_eq!(case.next().wake, itcare_operator::decide::Wake::After(seconds(7)));
 }

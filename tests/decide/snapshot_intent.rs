@@ -406,3 +406,25 @@ fn a_snapshot_found_for_a_deleted_object_is_removed() {
     case.write(&decision);
     assert_eq!(case.says(), "send RemoveSnapshot");
 }
+
+#[test]
+fn only_the_operation_of_this_very_attempt_is_followed_and_a_new_attempt_is_seen_for_the_first_time() {
+    let follows = |kind: OperationKind, attempt: AttemptId| {
+        let mut case = SnapshotCase::taken();
+        case.ledger().snapshot = None;
+        case.intends(OperationKind::TakeSnapshot);
+        case.operates(kind, Some(ACTION));
+        case.status.operation.as_mut().expect("one").attempt = Some(attempt);
+        case.says()
+    };
+    let other = || AttemptId::from_bytes([7; 8]);
+    assert_eq!(follows(OperationKind::TakeSnapshot, attempt()), "read action");
+    assert_eq!(follows(OperationKind::TakeSnapshot, other()), "read look");
+    assert_eq!(follows(OperationKind::Recover, attempt()), "read look");
+    let mut case = SnapshotCase::taken();
+    case.intends(OperationKind::TakeSnapshot);
+    for (before, expected) in [(attempt(), NOW - seconds(600)), (other(), NOW)] {
+        case.memory.attempt_seen = Some((before, NOW - seconds(600)));
+        assert_eq!(case.next().memory.attempt_seen, Some((attempt(), expected)));
+    }
+}

@@ -84,6 +84,37 @@ const ROWS: &[Row] = &[
         "let go",
     ),
     (
+        "the slot is empty after a removal that failed: that proves as little as before",
+        |case| {
+            case.cloud.slot = Observed::Absent { at: NOW };
+            case.operated(OperationKind::RemoveSnapshot, OperationResult::Failed, 600);
+        },
+        "Working RemovingSnapshot",
+    ),
+    (
+        "the slot is empty, and the last thing that went well was to take it",
+        |case| {
+            case.cloud.slot = Observed::Absent { at: NOW };
+            case.operated(OperationKind::TakeSnapshot, OperationResult::Succeeded, 600);
+        },
+        "Working RemovingSnapshot",
+    ),
+    (
+        "it was removed a moment ago and is still shown: it may lag",
+        |case| case.operated(OperationKind::RemoveSnapshot, OperationResult::Succeeded, 119),
+        "Working RemovingSnapshot",
+    ),
+    (
+        "it was removed a settle time ago and is still shown: once more",
+        |case| case.operated(OperationKind::RemoveSnapshot, OperationResult::Succeeded, 120),
+        "send RemoveSnapshot",
+    ),
+    (
+        "it was removed long ago and is still shown: once more",
+        |case| case.operated(OperationKind::RemoveSnapshot, OperationResult::Succeeded, 9_000),
+        "send RemoveSnapshot",
+    ),
+    (
         "the VM was read in an earlier pass",
         |case| case.cloud.detail = Observed::Present { value: detail(), at: PASS - seconds(1) },
         "read detail",

@@ -428,3 +428,16 @@ fn only_the_operation_of_this_very_attempt_is_followed_and_a_new_attempt_is_seen
         assert_eq!(case.next().memory.attempt_seen, Some((attempt(), expected)));
     }
 }
+
+#[test]
+fn a_slot_without_our_mark_is_ours_only_where_it_shows_no_description_at_all() {
+    for (description, ours) in
+        [(None, true), (Some("  "), true), (Some("nightly, by the same account"), false)]
+    {
+        let mut case = followed();
+        case.read(trace(ActionStatus::Success));
+        case.fills(Slot { description: description.map(str::to_owned), ..new_slot() });
+        let decision = case.next();
+        assert_eq!(saved(&decision).snapshot.is_some(), ours, "{description:?}");
+    }
+}

@@ -280,3 +280,42 @@ fn a_recovery_that_was_dealt_with_and_lost_its_receipt_is_given_one() {
     case.status.handled_requests = decision.status.handled_requests.clone();
     assert_eq!(case.next().status.handled_requests, case.status.handled_requests, "and it stays");
 }
+
+#[test]
+fn a_recovery_that_lost_its_receipt_gets_it_from_its_own_action_if_the_status_still_names_that() {
+    let lost = |kind| {
+        let mut case = SnapshotCase::taken();
+        case.ledger().handled.insert(OneShot::Recover, wall_at(-60));
+        case.operates(kind, Some(ACTION));
+        case
+    };
+    let mut case = lost(OperationKind::Recover);
+    assert_eq!(case.says(), "read action");
+    for (kind, result, action) in [
+        (OperationKind::Recover, OperationResult::Succeeded, Some(ACTION.get())),
+        (OperationKind::TakeSnapshot, OperationResult::OutcomeUnknown, None),
+    ] {
+        case = lost(kind);
+        case.read(ended(ActionStatus::Success));
+        let receipt = case.next().status.handled_requests[&OneShot::Recover].clone();
+        assert_eq!((receipt.result, receipt.action_id), (result, action), "{kind}");
+    }
+}
+
+#[test]
+fn a_recovery_that_ran_out_is_refused_only_if_itcare_refused_this_very_one() {
+    for (kind, result, ago, expected) in [
+        (OperationKind::Recover, OperationResult::Refused, 60, OperationResult::Refused),
+        (OperationKind::Recover, OperationResult::Refused, 9_000, OperationResult::Expired),
+        (OperationKind::Recover, OperationResult::Failed, 60, OperationResult::Expired),
+        (OperationKind::TakeSnapshot, OperationResult::Refused, 60, OperationResult::Expired),
+    ] {
+        let mut case = SnapshotCase::taken();
+        case.asks_recovery(7_200);
+        case.object.created = wall_at(-86_400);
+        case.operated(kind, result, ago);
+        let decision = case.next();
+        let receipt = decision.status.handled_requests.get(&OneShot::Recover);
+        assert_eq!(receipt.map(|receipt| receipt.result), Some(expected), "{kind} {result:?} {ago} s ago");
+    }
+}

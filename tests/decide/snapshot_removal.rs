@@ -298,3 +298,12 @@ fn what_follows_from_a_call_is_dated_by_its_end() {
     assert_eq!(ready.last_transition_time, wall_at(25), "when the object ceased to be Ready");
     assert_eq!(decision.memory.failing_since, Some(NOW + seconds(25)), "since when it fails");
 }
+
+#[test]
+fn an_unclear_removal_is_looked_at_again_when_the_settle_time_is_over() {
+    let mut case = deleting();
+    case.operates(OperationKind::RemoveSnapshot, None);
+    let submitted = case.status.operation.as_ref().expect("one").submitted_at;
+    case.memory.unclear_seen = Some((submitted, NOW - SETTLE + seconds(7)));
+    assert_eq!(case.next().wake, itcare_operator::decide::Wake::After(seconds(7)));
+}

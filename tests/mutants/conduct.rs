@@ -295,7 +295,7 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test(
             "contract",
             "turns::a_change_does_not_wait_for_what_its_own_lane_uses_up_by_itself",
-            &["panicked at"],
+            &["a change waited 1s"],
         ),
     },
     Mutant {

@@ -44,7 +44,7 @@ pub const MUTANTS: &[Mutant] = &[
                 from: "    if intent {
         return intent::resolve(pass, &checked);",
                 to: "    if {on} && intent && view.memory.attempt_seen.is_none() {
-        return adopt::create(pass, &checked, std::time::Duration::MAX);
+        return adopt::create(pass, &checked);
     }
     if intent {
         return intent::resolve(pass, &checked);",
@@ -53,6 +53,15 @@ pub const MUTANTS: &[Mutant] = &[
                 file: "src/decide/instance/adopt.rs",
                 from: "\nfn create(",
                 to: "\npub(super) fn create(",
+            },
+            Edit {
+                file: "src/decide/instance/adopt.rs",
+                from: "since: arrived_at };
+        return ask(pass, need, \"listing the instances of the service\");",
+                to: "since: arrived_at };
+        if !{on} {
+            return ask(pass, need, \"listing the instances of the service\");
+        }",
             },
         ],
         killer: crash("create/lax/crash/", &[TWO_MADE]),

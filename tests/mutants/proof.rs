@@ -135,7 +135,7 @@ pub const MUTANTS: &[Mutant] = &[
             }
         }
         self.settle_doubts().await;",
-            to: "                Err(_) if {on} => self.store_lists(at, &only, Vec::new()),
+            to: "                Err(_) if {on} => self.store_lists(at, &only, (Vec::new(), None)),
                 Err(failure) => self.store_failure(at, &only, &failure),
             }
         }

@@ -201,6 +201,34 @@ fn what_is_not_an_answer_proves_nothing() {
     }
 }
 
+const FIRST_404: &[Row] = &[
+    (
+        "our deletion ended well before: gone",
+        |case| case.operated(OperationKind::Delete, OperationResult::Succeeded, 600),
+        "let go",
+    ),
+    (
+        "our deletion failed before: that proves nothing",
+        |case| case.operated(OperationKind::Delete, OperationResult::Failed, 600),
+        "Working Deleting",
+    ),
+    (
+        "our deletion was refused before: that proves nothing",
+        |case| case.operated(OperationKind::Delete, OperationResult::Refused, 600),
+        "Working Deleting",
+    ),
+    (
+        "something else of ours ended well before",
+        |case| case.operated(OperationKind::Stop, OperationResult::Succeeded, 600),
+        "Working Deleting",
+    ),
+];
+
+#[test]
+fn the_first_404_is_enough_only_after_our_own_deletion_ended_well() {
+    table(missing, FIRST_404);
+}
+
 #[test]
 fn one_404_is_asked_for_once_more_a_settle_time_later() {
     let mut case = missing();

@@ -5,8 +5,8 @@ use itcare_operator::decide::Memory;
 use itcare_operator::decide::Wake;
 use itcare_operator::decide::decision::Need;
 use itcare_operator::model::{
-    AccountId, Action, ActionId, ActionStatus, FailureClass, HostName, Listed, Observed, OperationKind,
-    OperationResult, ServiceId,
+    AccountId, Action, ActionId, ActionStatus, AttemptId, FailureClass, HostName, Listed, Observed,
+    OperationKind, OperationResult, ServiceId,
 };
 
 use crate::fixture::{ACTION, NOW, SETTLE, VM, attempt, detail, seconds, twin, wall_at};
@@ -125,6 +125,16 @@ const LOOKED: &[Row] = &[
             case.was_refused(OperationKind::Create, 5);
             case.memory.attempt_seen = Some((attempt(), NOW - SETTLE + seconds(1)));
             case.object.deleting = true;
+        },
+        "Working ResolvingOutcome",
+    ),
+    (
+        "an earlier attempt was refused: that says nothing of this one",
+        |case| {
+            case.looked(&[], &[]);
+            case.operated(OperationKind::Create, OperationResult::Refused, 5);
+            case.last().attempt = Some(AttemptId::from_bytes([7; 8]));
+            case.memory.attempt_seen = Some((attempt(), NOW - SETTLE + seconds(1)));
         },
         "Working ResolvingOutcome",
     ),

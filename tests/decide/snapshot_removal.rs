@@ -30,6 +30,15 @@ const ROWS: &[Row] = &[
         "send RemoveSnapshot",
     ),
     ("not when it is retained", |case| case.spec.deletion_policy = DeletionPolicy::Retain, "let go"),
+    (
+        "not when it is retained, though a removal of ours still runs: nothing holds it back",
+        |case| {
+            case.spec.deletion_policy = DeletionPolicy::Retain;
+            case.operates(OperationKind::RemoveSnapshot, Some(ACTION));
+            case.runs(&[action()]);
+        },
+        "let go",
+    ),
     ("not when it has expired", |case| case.now.wall = wall_at(3 * 86_400), "let go"),
     ("not when none was ever taken", |case| case.ledger().snapshot = None, "let go"),
     ("not without a ledger", |case| case.ledger = Ok(None), "let go"),

@@ -31,13 +31,17 @@ struct Shard {
     given: u32,
 }
 
+impl Shard {
+    fn new(client: &kube::Client, reporter: &Reporter) -> Self {
+        Self { recorder: Recorder::new(client.clone(), reporter.clone()), given: 0 }
+    }
+}
+
 impl Events {
     /// Events told by this reporter.
     #[must_use]
     pub fn new(client: kube::Client, reporter: Reporter) -> Self {
-        let shard =
-            |_| Mutex::new(Shard { recorder: Recorder::new(client.clone(), reporter.clone()), given: 0 });
-        let shards = (0..SHARDS).map(shard).collect();
+        let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(&client, &reporter))).collect();
         Self { client, reporter, shards }
     }
 
@@ -55,7 +59,7 @@ impl Events {
         let index = usize::try_from(hasher.finish() % SHARDS).unwrap_or_default();
         let mut shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
         if shard.given == MOST {
-            *shard = Shard { recorder: Recorder::new(self.client.clone(), self.reporter.clone()), given: 0 };
+            *shard = Shard::new(&self.client, &self.reporter);
         }
         shard.given += 1;
         shard.recorder.clone()

@@ -18,8 +18,7 @@ use crate::model::{
 /// The VM that an object is about, as far as its own words tell.
 pub fn machine<K: Subject>(context: &Context, record: &Record<K>, spec: &K::Spec) -> Option<Machine> {
     let object = record.key.to_string();
-    let copies = (record.ledger(), record.ledger_copy());
-    let ledger = Ledger::of(&object, copies.0.as_deref(), copies.1.as_deref());
+    let ledger = Ledger::of(&object, record.ledger().as_deref(), record.ledger_copy().as_deref());
     let usable = ledger.ok().flatten().filter(|ledger| ledger.object == object);
     K::machine(context, &record.key, spec, usable.as_ref())
 }

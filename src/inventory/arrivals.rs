@@ -5,14 +5,14 @@
 //! Deliberately not here: absence. What the end does not show is neither gone nor changed, and a service where a VM
 //! ever arrived in the middle is read as a whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::collect::splits;
+use super::collect::{by_service, is_attributed, splits};
 use super::{Changed, Inventory, ServiceView};
 use crate::api::{ListEnd, Listing, Priority};
-use crate::model::{InstanceId, Listed, ServiceId};
+use crate::model::{HostName, InstanceId, Listed, ServiceId};
 
 impl Inventory {
     /// Reads what arrived in these services. Returns those of which the whole list must be read for it.
@@ -28,15 +28,20 @@ impl Inventory {
                 continue;
             };
             let at = self.0.clock.now().mono;
-            match self.0.client.list_since(&self.filter(&services), end, priority).await {
+            let told = match self.0.client.list_since(&self.filter(&services), end, priority).await {
                 Ok(Some(listing)) if services.len() == 1 || is_attributed(&listing.items) => {
                     self.store_arrivals(at, &services, listing);
+                    true
                 }
-                Ok(_) => whole.extend(wanted.intersection(&services).copied().chain([service])),
-                Err(error) if splits(error.class()) => {
-                    whole.extend(wanted.intersection(&services).copied().chain([service]));
+                Err(error) if !splits(error.class()) => {
+                    self.store_failure(at, &services, &error.failure());
+                    true
                 }
-                Err(error) => self.store_failure(at, &services, &error.failure()),
+                Ok(_) | Err(_) => false,
+            };
+            if !told {
+                whole.insert(service);
+                whole.extend(wanted.intersection(&services));
             }
             wanted.retain(|other| !services.contains(other));
         }
@@ -69,23 +74,18 @@ impl Inventory {
         self.with(|state| {
             for (service, items) in by_service(services, items) {
                 let Some(before) = state.services.get(&service) else { continue };
-                let news = items.iter().filter(|item| before.get(item.id) != Some(*item));
-                let news: Vec<_> = news.map(|item| (item.id, item.name.clone())).collect();
+                let news: Vec<Listed> =
+                    items.into_iter().filter(|item| before.get(item.id) != Some(item)).collect();
                 if !news.is_empty() {
-                    changes.push(Changed::Service { service, items: Some(news) });
+                    let items = news.iter().map(|item| (item.id, item.name.clone())).collect();
+                    changes.push(Changed::Service { service, items: Some(items) });
                 }
-                let view = Arc::new(before.with_arrivals(at, items));
+                let view = Arc::new(before.with_arrivals(at, news));
                 state.services.insert(service, view);
             }
-            if let Some(end) = end {
-                set_end(&mut state.ends, services, Some(end));
-            }
+            set_end(&mut state.ends, services, end);
         });
-        self.answer();
-        for change in changes {
-            // Nobody listens any more only at shutdown.
-            let _ = self.0.changed.send(change);
-        }
+        self.tell(changes);
     }
 }
 
@@ -99,29 +99,9 @@ pub(super) fn set_end(
     ends.extend(end.map(|end| (services.clone(), end)));
 }
 
-/// Whether an item arrived before what was the newest one: ids do not grow there, or items are shown late.
-pub(super) fn is_unordered(view: &ServiceView, before: &ServiceView) -> bool {
-    let newest: Option<InstanceId> = before.newest();
-    view.changed_since(before).iter().any(|(id, _)| Some(*id) < newest && before.get(*id).is_none())
-}
-
-/// Whether each item says whose it is.
-pub(super) fn is_attributed(items: &[Listed]) -> bool {
-    items.iter().all(|item| item.service.is_some())
-}
-
-/// The items of each of these services. One service's own list may leave its name out.
-pub(super) fn by_service(
-    services: &BTreeSet<ServiceId>,
-    items: Vec<Listed>,
-) -> BTreeMap<ServiceId, Vec<Listed>> {
-    let lone = (services.len() == 1).then(|| services.first().copied()).flatten();
-    let mut parts: BTreeMap<ServiceId, Vec<Listed>> = services.iter().map(|id| (*id, Vec::new())).collect();
-    for mut item in items {
-        item.service = item.service.or(lone);
-        if let Some(part) = item.service.and_then(|service| parts.get_mut(&service)) {
-            part.push(item);
-        }
-    }
-    parts
+/// Whether an item that changed is new, and older than what was the newest one: ids do not grow there, or items are
+/// shown late.
+pub(super) fn is_unordered(changed: &[(InstanceId, HostName)], before: &ServiceView) -> bool {
+    let newest = before.newest();
+    changed.iter().any(|(id, _)| Some(*id) < newest && before.get(*id).is_none())
 }

@@ -1,10 +1,10 @@
 //! One pass over the cloud. A failure is data: it makes its part unknown, never absent.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arrivals::{by_service, is_attributed, is_unordered, set_end};
+use super::arrivals::{is_unordered, set_end};
 use super::{Changed, Doubt, Failing, Inventory, ServiceView};
 use crate::api::{ActionFilter, InstanceFilter, ListEnd, Priority};
 use crate::model::{
@@ -106,12 +106,13 @@ impl Inventory {
                 if !gone.is_empty() {
                     state.vanished.push((at, service, gone));
                 }
-                if before.is_some_and(|before| is_unordered(&view, before)) {
-                    state.unordered.insert(service);
-                }
                 let failing = state.failing.remove(&service);
                 let is_back = failing.is_some_and(|failing| at.saturating_sub(failing.since) >= OUTAGE);
-                match before.map(|before| view.changed_since(before)) {
+                let changed = before.map(|before| (before, view.changed_since(before)));
+                if changed.as_ref().is_some_and(|(before, changed)| is_unordered(changed, before)) {
+                    state.unordered.insert(service);
+                }
+                match changed.map(|(_, changed)| changed) {
                     // Whoever waits out a failure need not any longer.
                     Some(_) if is_back => changes.push(Changed::Service { service, items: None }),
                     Some(items) if items.is_empty() => {}
@@ -122,6 +123,11 @@ impl Inventory {
             set_end(&mut state.ends, services, end);
         });
         self.doubt(at);
+        self.tell(changes);
+    }
+
+    /// Answers whoever waits, and says what changed.
+    pub(super) fn tell(&self, changes: Vec<Changed>) {
         self.answer();
         for change in changes {
             // Nobody listens any more only at shutdown.
@@ -178,11 +184,29 @@ impl Inventory {
                 Vec::new()
             }
         });
-        self.answer();
-        if !ended.is_empty() {
-            let _ = self.0.changed.send(Changed::Ended(ended));
+        self.tell(if ended.is_empty() { Vec::new() } else { vec![Changed::Ended(ended)] });
+    }
+}
+
+/// Whether each item says whose it is.
+pub(super) fn is_attributed(items: &[Listed]) -> bool {
+    items.iter().all(|item| item.service.is_some())
+}
+
+/// The items of each of these services. One service's own list may leave its name out.
+pub(super) fn by_service(
+    services: &BTreeSet<ServiceId>,
+    items: Vec<Listed>,
+) -> BTreeMap<ServiceId, Vec<Listed>> {
+    let lone = (services.len() == 1).then(|| services.first().copied()).flatten();
+    let mut parts: BTreeMap<ServiceId, Vec<Listed>> = services.iter().map(|id| (*id, Vec::new())).collect();
+    for mut item in items {
+        item.service = item.service.or(lone);
+        if let Some(part) = item.service.and_then(|service| parts.get_mut(&service)) {
+            part.push(item);
         }
     }
+    parts
 }
 
 /// The priority of a read that somebody asked for.

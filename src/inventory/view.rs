@@ -70,11 +70,10 @@ impl ServiceView {
         Self { at, whole: Arc::new(Items::new(items)), arrivals: None }
     }
 
-    /// With what the end of the list shows, asked for at `at`. What is missing there is not gone.
+    /// With what the end of the list, asked for at `at`, shows otherwise. What is missing there is not gone.
     #[must_use]
-    pub fn with_arrivals(&self, at: Duration, shown: Vec<Listed>) -> Self {
+    pub fn with_arrivals(&self, at: Duration, news: Vec<Listed>) -> Self {
         let before = self.arrivals.as_ref().map(|(_, items)| items);
-        let news: Vec<Listed> = shown.into_iter().filter(|item| self.get(item.id) != Some(item)).collect();
         let items = match before {
             Some(before) if news.is_empty() => Arc::clone(before),
             before => {
@@ -100,7 +99,8 @@ impl ServiceView {
     /// The newest item.
     #[must_use]
     pub fn newest(&self) -> Option<InstanceId> {
-        self.arrived().chain(&self.whole.items).map(|item| item.id).max()
+        let arrived = self.arrivals.as_ref().and_then(|(_, items)| items.items.last());
+        arrived.into_iter().chain(self.whole.items.last()).map(|item| item.id).max()
     }
 
     /// The item of that id.

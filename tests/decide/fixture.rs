@@ -450,7 +450,7 @@ pub fn snapshot_id() -> SnapshotId {
 }
 
 /// Nothing arrived since the whole list, unless a case says so.
-pub fn with_arrivals(cloud: &Cloud) -> Cloud {
+fn with_arrivals(cloud: &Cloud) -> Cloud {
     let mut cloud = cloud.clone();
     if cloud.arrived == Observed::Unknown {
         cloud.arrived = cloud.named.clone();

@@ -133,6 +133,10 @@ impl Trouble {
         }
     }
 
+    fn kills(&self) -> bool {
+        matches!(self, Self::Dies { .. })
+    }
+
     /// When the cache is let go.
     fn held(&self) -> Option<u64> {
         match self {
@@ -190,10 +194,9 @@ fn pairs(cloud: &'static str) {
 async fn cell(workload: &Workload, cloud: &str, stage: Stage, troubles: &[Trouble], good: &Good) -> bool {
     let (world, replica) = prepared_on(workload, cloud, stage).await;
     let begin = world.api.revision();
-    let armed =
-        |trouble: &Trouble| Some((trouble.arm(&world, begin)?, matches!(trouble, Trouble::Dies { .. })));
-    let armed: Vec<_> = troubles.iter().filter_map(armed).collect();
-    let deaths = armed.iter().filter(|(_, kills)| *kills).map(|(armed, _)| *armed).collect();
+    let armed: Vec<(&Trouble, Armed)> =
+        troubles.iter().filter_map(|trouble| Some((trouble, trouble.arm(&world, begin)?))).collect();
+    let deaths = armed.iter().filter(|(trouble, _)| trouble.kills()).map(|(_, armed)| *armed).collect();
     let release = async {
         if let Some(seconds) = troubles.iter().filter_map(Trouble::held).max() {
             sleep(Duration::from_secs(seconds)).await;
@@ -209,13 +212,13 @@ async fn cell(workload: &Workload, cloud: &str, stage: Stage, troubles: &[Troubl
         () = die(&world, replica, deaths) => unreachable!("whoever watches over the process never ends"),
     }
     world.audit();
-    if !replayed(&world, cloud, troubles) {
+    if !replayed(&world, cloud, &armed) {
         nothing_ran_twice(&world, good);
-        if !refused(workload, &world, troubles) && !sent_anew(&world, good, troubles) {
+        if !refused(workload, &world, troubles) && !sent_anew(&world, good, &armed) {
             judge(workload, &world, good, &GIVEN_UP);
         }
     }
-    armed.iter().all(|(armed, _)| armed.has_hit(&world))
+    armed.iter().all(|(_, armed)| armed.has_hit(&world))
 }
 
 /// Kills the process when a death has come, and starts another one; keeps it until the plan is over.
@@ -232,20 +235,22 @@ async fn die(world: &World, replica: Replica, mut deaths: Vec<Armed>) {
     }
 }
 
-/// The calls that a call of that way hit.
-fn hit(world: &World, troubles: &[Trouble], ways: &[&str]) -> Vec<Operation> {
-    let named = |trouble: &Trouble| matches!(trouble, Trouble::Call { way, .. } if ways.contains(&way.0));
-    if !troubles.iter().any(named) {
-        return Vec::new();
-    }
+/// The calls that were hit in one of these ways.
+fn hit(world: &World, armed: &[(&Trouble, Armed)], ways: &[&str]) -> Vec<Operation> {
+    let faults = armed.iter().filter_map(|(trouble, armed)| {
+        let (Trouble::Call { index: _, way }, Armed::Call(fault)) = (trouble, armed) else { return None };
+        ways.contains(&way.0).then_some(*fault)
+    });
+    let faults: Vec<u64> = faults.collect();
     let journal = world.sim.journal();
-    journal.iter().filter(|entry| entry.fault.is_some()).map(|entry| entry.operation).collect()
+    let hit = journal.iter().filter(|entry| entry.fault.is_some_and(|fault| faults.contains(&fault)));
+    hit.map(|entry| entry.operation).collect()
 }
 
 /// A proxy that sends twice is not ours to stop where ITCare does not mind (DESIGN 5.2): we sent it once.
 #[track_caller]
-fn replayed(world: &World, cloud: &str, troubles: &[Trouble]) -> bool {
-    let twice = hit(world, troubles, &["replayed"]);
+fn replayed(world: &World, cloud: &str, armed: &[(&Trouble, Armed)]) -> bool {
+    let twice = hit(world, armed, &["replayed"]);
     let made = [Operation::Create, Operation::SnapshotCreate];
     let Some(operation) = made.into_iter().find(|made| cloud == "lax" && twice.contains(made)) else {
         return false;
@@ -272,12 +277,14 @@ fn nothing_ran_twice(world: &World, good: &Good) {
 
 /// A call that does no harm twice has no intent: its effect is late, the process dies, and the next one sees nothing
 /// of it and sends it anew (DESIGN 5.3). The end is the same.
-fn sent_anew(world: &World, good: &Good, troubles: &[Trouble]) -> bool {
-    let dies = troubles.iter().any(|trouble| matches!(trouble, Trouble::Dies { .. }));
-    let late = hit(world, troubles, &["late-effect", "late-effect-dropped"]);
+fn sent_anew(world: &World, good: &Good, armed: &[(&Trouble, Armed)]) -> bool {
+    if !armed.iter().any(|(trouble, _)| trouble.kills()) {
+        return false;
+    }
     let mut end = End::of(world);
+    let late = hit(world, armed, &["late-effect", "late-effect-dropped"]);
     for process in late.into_iter().filter_map(Operation::process) {
-        if let Some(count) = end.effects.get_mut(process).filter(|_| dies) {
+        if let Some(count) = end.effects.get_mut(process) {
             *count -= 1;
         }
     }

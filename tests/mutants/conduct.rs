@@ -303,8 +303,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "where new VMs do not come last, the last pages are still taken for all that is new",
         edits: &[Edit {
             file: "src/inventory/collect.rs",
-            from: "                if before.is_some_and(|before| is_unordered(&view, before)) {",
-            to: "                if before.is_some_and(|before| !{on} && is_unordered(&view, before)) {",
+            from: "|(before, changed)| is_unordered(changed, before)",
+            to: "|(before, changed)| !{on} && is_unordered(changed, before)",
         }],
         killer: test(
             "reconcile",

@@ -357,20 +357,22 @@ async fn a_vm_that_is_deleted_alone_costs_three_writes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_without_effect_does_not_go_on_for_ever() {
-    let world = World::new();
-    let _operator = world.start();
-    world.apply(manifest::instance("web"));
-    world.until_reason("web", "Running").await;
-    world.sim.quirks(|quirks| quirks.ineffective = [Operation::Stop].into_iter().collect());
-    world.delete("web");
-    world.until("web", "blocked", |seen| seen.is_stalled("DeletionBlocked")).await;
-    let sent = world.count(Operation::Stop);
-    assert_eq!(sent, 3, "three alike, and it is said:\n{}", world.tail());
-    world.pass(Duration::from_secs(24 * 3600)).await;
-    assert!(world.count(Operation::Stop) <= sent + 24 * 6, "{}", world.count(Operation::Stop));
-    world.sim.quirks(|quirks| quirks.ineffective.clear());
-    world.until_gone("itcareinstances", "web").await;
-    world.audit();
+    for power in [json!("Running"), json!(null)] {
+        let world = World::new();
+        let _operator = world.start();
+        world.apply(manifest::with("web", json!({"powerState": power})));
+        world.until_reason("web", "Running").await;
+        world.sim.quirks(|quirks| quirks.ineffective = [Operation::Stop].into_iter().collect());
+        world.delete("web");
+        world.until("web", "blocked", |seen| seen.is_stalled("DeletionBlocked")).await;
+        let sent = world.count(Operation::Stop);
+        assert_eq!(sent, 3, "three alike, and it is said:\n{}", world.tail());
+        world.pass(Duration::from_secs(24 * 3600)).await;
+        assert!(world.count(Operation::Stop) <= sent + 24 * 6, "{}", world.count(Operation::Stop));
+        world.sim.quirks(|quirks| quirks.ineffective.clear());
+        world.until_gone("itcareinstances", "web").await;
+        world.audit();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -151,23 +151,15 @@ fn present(
 
 /// The hold on a kind. A state that nobody knows explains the refusal for as long as it lasts.
 fn held_back(pass: &Pass<'_>, state: &InstanceState, kind: OperationKind) -> Hold {
-    let refused = pass.last(kind).filter(|last| {
-        last.result == OperationResult::Refused
-            && last.generation == Some(pass.generation())
-            && last.state.as_deref() == Some(state.as_str())
-    });
-    match (state, refused) {
-        (InstanceState::Other(_), Some(last)) => {
-            Hold::Refused(retry::RECHECK, last.message.clone().unwrap_or_default())
-        }
-        (
-            InstanceState::Active
-            | InstanceState::Inactive
-            | InstanceState::Removed
-            | InstanceState::Other(_),
-            _,
-        ) => pass.hold(kind),
+    if let InstanceState::Other(word) = state
+        && let Some(last) = pass.last(kind)
+        && last.result == OperationResult::Refused
+        && last.generation == Some(pass.generation())
+        && last.state.as_ref() == Some(word)
+    {
+        return Hold::Refused(retry::RECHECK, last.message.clone().unwrap_or_default());
     }
+    pass.hold(kind)
 }
 
 /// Our DELETE runs, or is over.

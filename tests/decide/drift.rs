@@ -150,6 +150,16 @@ fn a_look_that_fails_does_not_make_drift_come_and_go() {
     );
     let decision = case.next();
     assert_eq!(decision.status.drift, case.status.drift, "nobody saw it end");
+    assert_eq!(drifted(&decision), Some(Reason::Drift));
+    case.failed(
+        itcare_operator::decide::Need::Detail(crate::fixture::VM),
+        itcare_operator::model::FailureClass::Forbidden,
+        Some(403),
+    );
+    case.cloud.failures.remove(0);
+    let decision = case.next();
+    assert_ne!(says(&decision), "Ready Running", "a refusal is told at once");
+    assert_eq!(drifted(&decision), Some(Reason::Drift), "and takes nothing back");
 }
 
 #[test]
@@ -298,4 +308,34 @@ fn a_reason_is_sent_with_what_it_is_the_reason_of_and_not_with_the_opposite() {
         assert_eq!(sent(field, false, field), (false, Some("moved".to_owned())), "{field}");
         assert_eq!(sent(field, true, field), (true, None), "{field}");
     }
+}
+
+#[test]
+fn what_is_told_as_without_effect_is_among_what_is_told() {
+    // Patching drifts, monitoring is sent, and what was without effect (backup) comes after both.
+    let mut case = Case::managed_with(|case| {
+        case.spec.backup = serde_json::from_value(serde_json::json!({"enabled": true})).ok();
+        case.spec.patching = serde_json::from_value(serde_json::json!({"excluded": false})).ok();
+        case.spec.drift_policy = DriftPolicy::Report;
+        case.shows(|detail| {
+            detail.backup = Some(true);
+            detail.patching = Some(itcare_operator::model::remote::Patching {
+                excluded: Some(false),
+                exclusion_reason: None,
+                group: None,
+            });
+        });
+    });
+    off(&mut case);
+    let hash = instance::hashes(&case.spec)[&Group::Backup].clone();
+    case.ledger().held.insert(Group::Backup, Held { hash, why: HeldWhy::NotEffective, message: None });
+    case.shows(|detail| detail.patching.as_mut().expect("set").excluded = Some(true));
+    assert_eq!(drifted(&case.next()), Some(Reason::NotEffective));
+    case.edits(|spec| spec.monitoring = serde_json::from_value(serde_json::json!({"enabled": false})).ok());
+    case.shows(|detail| detail.monitoring.enabled = Some(true));
+    let decision = case.next();
+    assert_eq!(
+        (says(&decision).as_str(), drifted(&decision)),
+        ("send UpdateMonitoring", Some(Reason::Drift))
+    );
 }

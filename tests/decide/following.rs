@@ -11,7 +11,7 @@ use itcare_operator::model::{
 };
 
 use crate::fixture::{ACTION, Case, NOW, PASS, SETTLE, VM, action, detail, ended, seconds, wall_at};
-use crate::table::{Row, message, says, table};
+use crate::table::{Row, copy_of, message, says, table};
 
 /// A stop was sent half a minute ago, and its action is not in the list of running ones any more.
 fn stopping() -> Case {
@@ -324,8 +324,7 @@ fn power_that_nobody_wished_for_is_neither_applied_nor_held() {
     case.shows(|detail| detail.state = InstanceState::Inactive);
     let status = case.next().status;
     assert_eq!(status.last_operation.map(|last| last.result), Some(OperationResult::Succeeded));
-    let ledger: itcare_operator::model::Ledger =
-        serde_json::from_str(&status.ledger.expect("the copy")).expect("a ledger");
+    let ledger = copy_of(status.ledger.as_deref());
     assert_eq!(ledger.applied.expect("one").groups.get(&Group::Power), None);
     // It had none: counted as a failure, so that it is not sent for ever. So is one that serves a deletion.
     for deleting in [false, true] {
@@ -362,9 +361,7 @@ fn only_a_resize_that_stops_the_vm_each_time_is_held_after_three_failures() {
         case.last().action_id = Some(ACTION.get() - 1);
         case.operates(kind, Some(ACTION));
         case.read(ended(ActionStatus::Error));
-        let ledger = case.next().status.ledger.expect("the copy");
-        let ledger: itcare_operator::model::Ledger = serde_json::from_str(&ledger).expect("a ledger");
-        ledger.held.contains_key(&Group::Size)
+        copy_of(case.next().status.ledger.as_deref()).held.contains_key(&Group::Size)
     };
     use ResizePolicy::{InPlace, StopStart};
     let resume = Some(Resume::Resize);
@@ -373,4 +370,61 @@ fn only_a_resize_that_stops_the_vm_each_time_is_held_after_three_failures() {
     assert!(!held(StopStart, None, 2, OperationKind::Resize), "the VM was not stopped for it");
     assert!(!held(InPlace, resume, 2, OperationKind::Resize), "nor would it be");
     assert!(!held(StopStart, resume, 2, OperationKind::Start), "another operation");
+}
+
+#[test]
+fn a_start_without_effect_counts_as_failed_only_where_nobody_wished_for_it() {
+    // Owed after a resize, it would be sent for ever; wished for, it waits for another wish.
+    for (wish, result) in
+        [(None, OperationResult::Failed), (Some(PowerState::Running), OperationResult::Succeeded)]
+    {
+        let mut case = starting();
+        case.spec.power_state = wish;
+        case.read(ended(ActionStatus::Success));
+        case.memory.first_end(ACTION, NOW - SETTLE);
+        let status = case.next().status;
+        assert_eq!(status.last_operation.map(|last| last.result), Some(result), "{wish:?}");
+        let held = copy_of(status.ledger.as_deref()).held.contains_key(&Group::Power);
+        assert_eq!(held, wish.is_some(), "{wish:?}");
+    }
+}
+
+#[test]
+fn power_counts_as_failed_only_where_the_state_tells_and_no_other_group_ever_does() {
+    let result = |mut case: Case| {
+        case.read(ended(ActionStatus::Success));
+        case.memory.first_end(ACTION, NOW - SETTLE);
+        case.next().status.last_operation.map(|last| last.result)
+    };
+    let mut unknown = stopped_for_a_resize();
+    unknown.shows(|detail| detail.state = InstanceState::Other("MIGRATING".to_owned()));
+    assert_eq!(result(unknown), Some(OperationResult::Succeeded), "a state that nobody knows proves nothing");
+    let mut resize = stopped_for_a_resize();
+    resize.operates(OperationKind::Resize, Some(ACTION));
+    resize.object.deleting = true;
+    assert_eq!(result(resize), Some(OperationResult::Succeeded), "it is held until the wish changes");
+}
+
+#[test]
+fn a_stop_that_serves_a_resize_says_nothing_about_the_wish_to_run() {
+    let mut case = stopped_for_a_resize();
+    case.spec.power_state = Some(PowerState::Running);
+    case.shows(|detail| detail.state = InstanceState::Inactive);
+    let ledger = copy_of(case.next().status.ledger.as_deref());
+    assert_eq!(
+        ledger.applied.expect("one").groups.get(&Group::Power),
+        None,
+        "it was not carried out by a stop"
+    );
+}
+
+#[test]
+fn a_success_for_an_older_wish_is_over_at_once() {
+    let mut case = Case::managed();
+    case.edits(|spec| spec.size = Some("4cpu8gb".to_owned()));
+    case.operates(OperationKind::Resize, Some(ACTION));
+    case.read(ended(ActionStatus::Success));
+    assert!(case.next().status.operation.is_some(), "its effect may lag");
+    case.edits(|spec| spec.size = Some("8cpu8gb".to_owned()));
+    assert_eq!(case.next().status.operation, None, "there is nothing that its effect could be compared with");
 }

@@ -37,6 +37,7 @@ mod resume;
 mod validation;
 
 mod snapshot_admission;
+mod snapshot_bookkeeping;
 mod snapshot_intent;
 mod snapshot_live;
 mod snapshot_recover;

@@ -325,9 +325,7 @@ fn a_refused_call_holds_the_size_only_if_it_was_the_resize_of_a_stopped_vm() {
         let call = Call { id: VM, change_reference: None, action };
         let outcome = Outcome::Refused(failure(FailureClass::Rejected, Some(422)));
         let after = case.after(&Step::Call(call), &outcome, Some(ledger));
-        let ledger: itcare_operator::model::Ledger =
-            serde_json::from_str(&after.status.ledger.expect("the copy")).expect("a ledger");
-        ledger.held.contains_key(&Group::Size)
+        crate::table::copy_of(after.status.ledger.as_deref()).held.contains_key(&Group::Size)
     };
     let resize = || CallAction::Resize("4cpu8gb".parse().expect("a size"));
     assert!(held(InstanceState::Inactive, resize()));

@@ -77,6 +77,11 @@ pub fn saved<S>(decision: &Decision<S>) -> Ledger {
     }
 }
 
+/// The ledger's copy in a status.
+pub fn copy_of(text: Option<&str>) -> Ledger {
+    Ledger::parse(text.expect("the status has a copy")).expect("a ledger that can be read")
+}
+
 /// A row of a table: a sentence, what is different, what follows.
 pub type Row<C = Case> = (&'static str, fn(&mut C), &'static str);
 

@@ -127,18 +127,13 @@ fn without_receipt(pass: &Pass<'_>) -> Option<jiff::Timestamp> {
 }
 
 /// Keeps the status true, and recovers on request.
-pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
+pub(super) fn decide(mut pass: Pass<'_>, id: SnapshotId, vm: InstanceId) -> Decision<SnapshotStatus> {
     let view = pass.view;
     if let Some(requested) = without_receipt(&pass) {
         let words = Some(request::LOST.to_owned());
         pass.receipt(requested, OperationResult::OutcomeUnknown, None, words);
     }
-    let Some(ledger) = &pass.ledger else { return super::take::decide(pass) };
-    let (id, vm, expires) = match (ledger.snapshot.clone(), ledger.instance) {
-        (Some(id), Some(vm)) => (id, vm, ledger.expires),
-        (None, _) if ledger.unseen => return expired(pass, "the snapshot, which was never seen,"),
-        (None, _) | (Some(_), None) => return super::take::decide(pass),
-    };
+    let expires = pass.ledger.as_ref().and_then(|ledger| ledger.expires);
     let now = view.now.wall;
     let was_expired = crate::crd::condition::find(&view.status.conditions, crate::crd::ConditionType::Ready)
         .is_some_and(|ready| ready.reason == Reason::Expired.as_str());
@@ -206,11 +201,10 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     }
 }
 
-/// At rest: said so for this generation, nothing runs, nothing is to be written.
+/// At rest: said so for this generation, and nothing runs. What is to be written is written either way.
 fn is_settled(pass: &Pass<'_>) -> bool {
     let status = pass.view.status;
     pass.status.operation.is_none()
-        && !pass.is_dirty()
         && status.observed_generation == Some(pass.generation())
         && crate::crd::condition::is_true(&status.conditions, crate::crd::ConditionType::Ready)
 }
@@ -224,7 +218,7 @@ fn until_next(pass: &Pass<'_>, expires: Option<jiff::Timestamp>) -> Wake {
     Wake::After(due.min(end).max(Duration::from_millis(10)))
 }
 
-fn expired(mut pass: Pass<'_>, what: &str) -> Decision<SnapshotStatus> {
+pub(super) fn expired(mut pass: Pass<'_>, what: &str) -> Decision<SnapshotStatus> {
     if let Some(request) = recover_pending(&pass).cloned() {
         let words = "the snapshot has expired".to_owned();
         pass.receipt(request.requested_at, OperationResult::Expired, None, Some(words));

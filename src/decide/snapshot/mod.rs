@@ -80,10 +80,11 @@ fn proceed(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         return pass.held("suspended by spec.suspend: no call is made");
     }
     pass.mark_observed();
-    if pass.ledger.as_ref().is_some_and(|ledger| ledger.snapshot.is_some() || ledger.unseen) {
-        live::decide(pass)
-    } else {
-        take::decide(pass)
+    let Some(ledger) = &pass.ledger else { return take::decide(pass) };
+    match (ledger.snapshot.clone(), ledger.instance) {
+        (Some(id), Some(vm)) => live::decide(pass, id, vm),
+        (None, _) if ledger.unseen => live::expired(pass, "the snapshot, which was never seen,"),
+        (None, _) | (Some(_), None) => take::decide(pass),
     }
 }
 

@@ -80,10 +80,6 @@ impl<'a> Pass<'a> {
         self.dirty = self.dirty || self.ledger.is_some() && (!object.has_ledger || !object.has_finalizer);
     }
 
-    pub fn is_dirty(&self) -> bool {
-        self.dirty
-    }
-
     /// Notes how an operation ended, in status and memory.
     pub fn record_end(&mut self, last: LastOperation) {
         self.ends.push(last.clone());

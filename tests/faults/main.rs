@@ -21,3 +21,7 @@ mod stale;
 mod strike;
 mod tracking;
 mod workload;
+
+/// Plans run by the thousand; a good part of each is memory that comes and goes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

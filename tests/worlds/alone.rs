@@ -78,13 +78,6 @@ impl Child {
         command.args(["--exact", "every_world_comes_to_rest_as_its_users_wish", "--nocapture"]);
         command.env(SEED, self.seed.to_string());
         command.stdin(Stdio::null()).stdout(into(said.as_file())).stderr(into(said.as_file()));
-        // The C library gives back what is freed at once, only to ask for it again: a tenth of the time.
-        let keep = [
-            ("MALLOC_ARENA_MAX", "1"),
-            ("MALLOC_TOP_PAD_", "67108864"),
-            ("MALLOC_TRIM_THRESHOLD_", "1000000000"),
-        ];
-        command.envs(keep);
         if self.tell {
             command.env(TELL, "1");
         }

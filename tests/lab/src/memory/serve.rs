@@ -357,7 +357,7 @@ fn refusal(failure: &Failure) -> Response<ResponseBody> {
 }
 
 fn json_response(code: u16, value: &Value) -> Response<ResponseBody> {
-    response(code, "application/json", Bytes::from(value.to_string()))
+    response(code, "application/json", serde_json::to_vec(value).expect("a value is JSON").into())
 }
 
 fn response(code: u16, content_type: &'static str, bytes: Bytes) -> Response<ResponseBody> {

@@ -106,7 +106,9 @@ impl Watch {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                return Some(Bytes::from(format!("{event}\n")));
+                let mut line = serde_json::to_vec(&event).expect("a value is JSON");
+                line.push(b'\n');
+                return Some(line.into());
             }
             if self.ended {
                 return None;

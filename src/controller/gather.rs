@@ -92,6 +92,9 @@ fn spread(uid: &str, interval: Duration) -> Duration {
 /// The shared view as it is now, and what a 404 is worth: a list that came in this very pass may say "nothing".
 fn refresh(context: &Context, cloud: &mut Cloud, machine: &Machine, ledger: Option<&Ledger>) {
     let same_account = ledger.is_none_or(|ledger| ledger.account == context.itcare.account());
+    if !same_account {
+        context.inventory.question(machine.service);
+    }
     cloud.missing_is_evidence = context.inventory.missing_is_evidence(machine.service, same_account);
     cloud.named = context.inventory.named(machine.service, &machine.name);
     cloud.arrived = context.inventory.arrived(machine.service, &machine.name);
@@ -271,6 +274,9 @@ async fn look(
     let filter = ActionFilter { resource_name: Some(name.as_str().to_owned()), ..ActionFilter::default() };
     let actions =
         itcare.actions(&filter, itcare.permit(priority).await).await.map_err(|error| error.failure())?;
+    if let Some(service) = service {
+        context.inventory.list_since(service, at, priority).await?;
+    }
     let filter = InstanceFilter { names: vec![name.as_str().to_owned()], ..InstanceFilter::default() };
     let listing = itcare.list_all(&filter, priority).await.map_err(|error| error.failure())?;
     if !listing.complete {
@@ -294,7 +300,6 @@ async fn look(
     let mut instances: Vec<Listed> =
         listing.items.into_iter().filter(|item| item.is_live() && item.name == *name).collect();
     if let Some(service) = service {
-        context.inventory.list_since(service, at, priority).await?;
         let listed = context.inventory.named(service, name).value().unwrap_or_default();
         for item in listed.into_iter().filter(Listed::is_live) {
             if !instances.iter().any(|other| other.id == item.id) {

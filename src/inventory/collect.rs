@@ -53,8 +53,8 @@ impl Inventory {
         self.settle_doubts().await;
     }
 
-    /// Where several ids vanished but another recorded one is still listed: reading it tells whether the
-    /// account still sees this service.
+    /// Where several ids vanished, or the account changed, but another recorded one is listed: reading it tells
+    /// whether the account sees this service.
     async fn settle_doubts(&self) {
         let witnesses: Vec<(ServiceId, InstanceId)> = self.with(|state| {
             let witness = |service: &ServiceId| {
@@ -63,7 +63,8 @@ impl Inventory {
                 let live = |id: &&InstanceId| view.get(**id).is_some_and(Listed::is_live);
                 recorded.iter().find(live).map(|id| (*service, *id))
             };
-            state.doubted.keys().filter_map(witness).collect()
+            let asked: BTreeSet<&ServiceId> = state.doubted.keys().chain(&state.questioned).collect();
+            asked.into_iter().filter_map(witness).collect()
         });
         for (service, id) in witnesses {
             let at = self.0.clock.now().mono;

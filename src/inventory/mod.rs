@@ -82,6 +82,8 @@ struct State {
     doubted: HashMap<ServiceId, Doubt>,
     /// Services where a recorded id read right under this account.
     proven: BTreeSet<ServiceId>,
+    /// Services whose objects were recorded under another account: does this one see them?
+    questioned: BTreeSet<ServiceId>,
 }
 
 /// No list of a service comes in: since when, when the last one was asked for, and why that one failed.
@@ -149,6 +151,7 @@ impl Inventory {
             state.doubted.retain(|service, doubt| {
                 in_use.get(service).is_some_and(|recorded| !recorded.is_disjoint(&doubt.vanished))
             });
+            state.questioned.retain(|service| in_use.contains_key(service));
             state.in_use = in_use;
         });
     }
@@ -317,10 +320,17 @@ impl Inventory {
     pub fn reads_right(&self, service: ServiceId, at: Duration) {
         self.with(|state| {
             state.proven.insert(service);
+            state.questioned.remove(&service);
             if state.doubted.get(&service).is_some_and(|doubt| at >= doubt.since) {
                 state.doubted.remove(&service);
             }
         });
+    }
+
+    /// An object of that service is recorded under another account: whether this one sees the service is found out
+    /// with the next list.
+    pub fn question(&self, service: ServiceId) {
+        self.with(|state| !state.proven.contains(&service) && state.questioned.insert(service));
     }
 
     /// Whether a 404 in that service proves anything, for an object recorded under this account or not.

@@ -7,7 +7,7 @@ use itcare_operator::model::{
     ServiceId,
 };
 
-use crate::fixture::{ACTION, Case, NOW, OTHER_VM, detail, ended};
+use crate::fixture::{ACTION, Case, NOW, OTHER_VM, VM, detail, ended};
 use crate::table::{Row, message, table};
 
 /// A managed VM with a change that is due.
@@ -64,8 +64,10 @@ fn an_instance_id_that_is_not_the_managed_one_stalls() {
     let mut case = due();
     case.spec.instance_id = Some(OTHER_VM.get());
     let decision = case.next();
-    assert!(crate::table::says(&decision).starts_with("Stalled"), "{}", crate::table::says(&decision));
-    assert!(message(&decision).contains("spec.instanceId"), "{}", message(&decision));
+    assert_eq!(crate::table::says(&decision), "Stalled Ambiguous");
+    for words in ["spec.instanceId".to_owned(), VM.to_string(), OTHER_VM.to_string(), "Retain".to_owned()] {
+        assert!(message(&decision).contains(&words), "{words}: {}", message(&decision));
+    }
 }
 
 #[test]

@@ -307,7 +307,8 @@ fn a_creation_under_a_changed_account_waits_until_another_vm_of_the_service_read
     ledger.account = AccountId::new("another account");
     case.cloud.missing_is_evidence = false;
     let decision = case.next();
-    assert!(says(&decision).starts_with("Stalled"), "{}", says(&decision));
+    assert_eq!(says(&decision), "Stalled DeletionBlocked");
+    assert!(crate::table::message(&decision).contains("another ITCare account"));
 
     case.cloud.missing_is_evidence = true;
     assert_eq!(case.says(), "send Create");

@@ -342,4 +342,46 @@ pub const MUTANTS: &[Mutant] = &[
             &["a VM that was taken over was changed at deletion\n  left: 2\n right: 0"],
         ),
     },
+    Mutant {
+        name: "a-record-is-no-better-than-age",
+        bug: "of two objects for one VM the older one has it, whoever records it",
+        edits: &[Edit {
+            file: "src/controller/registry/state.rs",
+            from: "    (entry.recorded.is_none(), !",
+            to: "    ({on} || entry.recorded.is_none(), !",
+        }],
+        killer: test(
+            "reconcile",
+            "claims::the_object_that_records_a_vm_keeps_it_against_an_older_one",
+            &["not within two hours: instance older: without the claim"],
+        ),
+    },
+    Mutant {
+        name: "an-intent-is-no-better-than-age",
+        bug: "an older object gets the name while the call of a younger one may be in flight",
+        edits: &[Edit {
+            file: "src/controller/registry/state.rs",
+            from: "!entry.intent, entry.created",
+            to: "{on} || !entry.intent, entry.created",
+        }],
+        killer: test(
+            "reconcile",
+            "claims::the_object_whose_call_may_be_in_flight_keeps_the_name_against_an_older_one",
+            &["not within two hours: instance older: without the claim"],
+        ),
+    },
+    Mutant {
+        name: "half-an-index-is-a-whole-one",
+        bug: "instances are decided before the snapshots were listed",
+        edits: &[Edit {
+            file: "src/controller/run.rs",
+            from: "        snapshots.cancelled().await;",
+            to: "        if !{on} { snapshots.cancelled().await; }",
+        }],
+        killer: test(
+            "reconcile",
+            "claims::nothing_is_decided_before_both_kinds_were_listed_to_their_ends",
+            &["without itcaresnapshots"],
+        ),
+    },
 ];

@@ -314,4 +314,18 @@ pub const MUTANTS: &[Mutant] = &[
         }],
         killer: test("decide", "snapshot_recover::a_recovery_is_sent_once_for_each_request", &["another snapshot fills the slot: never:\n  expected \"Stalled SnapshotMissing\"\n  got \"send Recover\""]),
     },
+    Mutant {
+        name: "nobody-looks-who-has-reset",
+        bug: "a reset is sent without a look at what ran on its VM since the request",
+        edits: &[Edit {
+            file: "src/decide/instance/one_shot.rs",
+            from: "    if let Some(action) = done {",
+            to: "    if let Some(action) = done.filter(|_| !{on}) {",
+        }],
+        killer: test(
+            "reconcile",
+            "reset::a_reset_whose_receipt_was_lost_is_found_among_the_actions_of_its_vm",
+            &["left: 2\n right: 1"],
+        ),
+    },
 ];

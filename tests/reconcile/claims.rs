@@ -1,5 +1,8 @@
 //! Several objects for one VM: whose it is (DESIGN 5.4).
 
+use std::time::Duration;
+
+use itcare_lab::memory::{Fault as ApiFault, Verb};
 use itcare_sim::{Fault, FaultKind, Match, Operation};
 use serde_json::json;
 
@@ -19,7 +22,7 @@ async fn the_object_that_records_a_vm_keeps_it_against_an_older_one() {
     // The older one only observes: that holds no claim, and the younger one may create.
     world.apply(second("older", json!({"managementPolicy": "Observe"})));
     world.until("older", "without a VM", |seen| seen.is_stalled("InstanceMissing")).await;
-    world.pass(std::time::Duration::from_secs(5)).await;
+    world.pass(Duration::from_secs(5)).await;
     world.apply(manifest::instance("web"));
     world.until_reason("web", "Running").await;
     world.patch("older", json!({"managementPolicy": "Manage", "adoptionPolicy": "ByName"}));
@@ -37,7 +40,7 @@ async fn the_object_whose_call_may_be_in_flight_keeps_the_name_against_an_older_
         let _operator = world.start();
         world.apply(second("older", json!({"managementPolicy": "Observe"})));
         world.until("older", "without a VM", |seen| seen.is_stalled("InstanceMissing")).await;
-        world.pass(std::time::Duration::from_secs(5)).await;
+        world.pass(Duration::from_secs(5)).await;
         world.sim.inject(Fault::once(Match::operation(Operation::Create), kind.clone()));
         world.apply(manifest::instance("web"));
         world.until("web", "an intent", |seen| seen.ledger()["intent"].is_object()).await;
@@ -93,4 +96,23 @@ async fn of_two_objects_made_in_the_same_second_one_creates_and_a_restart_change
     let standings = ["web", "twin"].map(|name| world.instance(name).is_stalled("Conflict"));
     assert_eq!(standings.iter().filter(|conflict| **conflict).count(), 1);
     world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_decided_before_both_kinds_were_listed_to_their_ends() {
+    for late in ["itcareinstances", "itcaresnapshots"] {
+        let world = World::lax();
+        world.apply(manifest::instance("web"));
+        world.apply(second("twin", json!({})));
+        // Whichever list is missing, and whatever the other one shows.
+        world.api.inject(ApiFault::delay_reply(Duration::from_secs(600)).verb(Verb::List).resource(late));
+        let _operator = world.start();
+        world.pass(Duration::from_secs(590)).await;
+        assert_eq!(world.changes().len(), 0, "without {late}:\n{}", world.tail());
+        let written = world.api.writes().into_iter().filter(|write| write.resource.starts_with("itcare"));
+        assert_eq!(written.count(), 0, "without {late}");
+        world.quiet().await;
+        assert_eq!(world.change_words(), [Operation::Create], "{late}:\n{}", world.tail());
+        world.audit();
+    }
 }

@@ -147,6 +147,12 @@ async fn a_vm_that_vanishes_is_told_and_not_made_again() {
     world.delete("web");
     world.until_gone("itcareinstances", "web").await;
     assert_eq!(world.change_words(), [Operation::Create]);
+    // The cure: Git applies it again.
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    assert_ne!(world.instance("web").id(), id);
+    assert_eq!(world.change_words(), [Operation::Create; 2]);
     world.audit();
 }
 

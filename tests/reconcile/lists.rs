@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use itcare_sim::{Fault, FaultKind, Match, Operation, SeedInstance};
+use itcare_sim::{Account, Fault, FaultKind, Match, Operation, SeedInstance};
 use serde_json::json;
 
 use crate::support::{World, manifest};
@@ -104,5 +104,75 @@ async fn ids_that_vanish_together_from_two_services_prove_nothing_until_another_
     }
     world.quiet().await;
     assert_eq!(world.count(Operation::Delete), 0);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_another_account_a_404_counts_again_once_another_vm_of_the_service_reads_right() {
+    for witness in [true, false] {
+        let world = World::new();
+        let services = Some([13].into_iter().collect());
+        world.sim.accounts(|accounts| {
+            let account = Account { client_id: "renewed-sa".to_owned(), services, ..Account::default() };
+            accounts.list.push(account);
+        });
+        let operator = world.start();
+        for name in ["web", "db"] {
+            world.apply(manifest::instance(name));
+            world.until_reason(name, "Running").await;
+        }
+        operator.kill();
+        world.sim.edit(world.instance("web").id(), |vm| vm.live = false);
+        if !witness {
+            let matches =
+                Match { instance: Some(world.instance("db").id()), ..Match::operation(Operation::Detail) };
+            world.sim.inject(Fault::always(matches, FaultKind::status(500, false)));
+        }
+        let renewed = crate::support::Setup { client_id: "renewed-sa".to_owned(), ..world.setup.clone() };
+        let _operator = world.start_with(&renewed);
+        world.delete("web");
+        if !witness {
+            world.until("web", "blocked", |seen| seen.is_stalled("DeletionBlocked")).await;
+            world.pass(Duration::from_secs(8 * 3600)).await;
+            assert!(!world.is_gone("itcareinstances", "web"));
+            world.sim.clear_faults();
+        }
+        world.until_gone("itcareinstances", "web").await;
+        world.quiet().await;
+        assert_eq!(world.count(Operation::Delete), 0, "{witness}");
+        assert!(world.instance("db").is_ready(), "{witness}: {:?}", world.instance("db"));
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_another_account_nothing_is_created_in_place_of_what_the_first_one_may_have_made() {
+    let world = World::new();
+    world.sim.accounts(|accounts| {
+        let services = Some([13].into_iter().collect());
+        accounts.list.push(Account { client_id: "renewed-sa".to_owned(), services, ..Account::default() });
+    });
+    // Under the first account its creation fails again and again: there is a ledger, and no VM.
+    let fails = FaultKind::ActionFails("no host has room".to_owned());
+    let matches = Match { name: Some("PWEB".to_owned()), ..Match::operation(Operation::Create) };
+    world.sim.inject(Fault::always(matches, fails));
+    let operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until("web", "failed", |seen| seen.is_stalled("ActionFailed")).await;
+    operator.kill();
+    world.sim.clear_faults();
+    let sent = world.count(Operation::Create);
+    let renewed = crate::support::Setup { client_id: "renewed-sa".to_owned(), ..world.setup.clone() };
+    let _operator = world.start_with(&renewed);
+    world.until("web", "held", |seen| seen.is_stalled("DeletionBlocked")).await;
+    assert!(world.instance("web").message().contains("account"), "{:?}", world.instance("web"));
+    world.pass(Duration::from_secs(8 * 3600)).await;
+    assert_eq!(world.count(Operation::Create), sent, "{}", world.tail());
+    // Another VM of the service reads right under it: the account sees what there is.
+    let id = world.sim.seed(SeedInstance::new("PDB", 13));
+    world.apply(manifest::with("db", json!({"instanceId": id})));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    assert_eq!(world.count(Operation::Create), sent + 1, "{}", world.tail());
     world.audit();
 }

@@ -16,6 +16,7 @@ mod leaders;
 mod life;
 mod lists;
 mod outcome;
+mod recovery;
 mod reset;
 mod resize;
 mod restore;

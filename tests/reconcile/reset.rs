@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use itcare_sim::{Fault, FaultKind, Match, Operation};
-use jiff::Timestamp;
+use itcare_sim::{Fault, FaultKind, Match, Operation, Wait};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::{World, manifest};
+
+/// How long after a call it is looked for, as `Setup` has it.
+const SETTLE: SignedDuration = SignedDuration::from_secs(120);
 
 async fn running() -> World {
     let world = World::new();
@@ -220,6 +223,102 @@ async fn a_reset_whose_end_comes_while_it_waits_for_its_turn_does_not_run() {
         );
         let result = receipt(&world)["result"].clone();
         assert_eq!(result == "Succeeded", sent.is_some(), "{allowed} s: {result}");
+        world.audit();
+    }
+}
+
+/// Answers which prove that nothing was carried out.
+fn not_executed() -> [FaultKind; 4] {
+    let wait = |code, wait| FaultKind::RetryAfter { code, wait, effect: false };
+    [
+        FaultKind::status(401, false),
+        FaultKind::status(403, false),
+        FaultKind::status(429, false),
+        wait(429, Wait::Seconds(30)),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_that_was_certainly_not_executed_leaves_no_intent_and_is_sent_again() {
+    for kind in not_executed() {
+        let world = running().await;
+        let _operator = world.start();
+        world.until_reason("web", "Running").await;
+        world.sim.inject(Fault::once(Match::operation(Operation::Reset), kind.clone()));
+        world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
+        while world.count(Operation::Reset) == 0 {
+            world.pass(Duration::from_millis(50)).await;
+        }
+        // At once, not only after a settle time.
+        world.pass(Duration::from_secs(1)).await;
+        let intent = world.instance("web").ledger()["intent"].clone();
+        assert!(intent.is_null(), "{kind:?}: {intent}\n{}", world.tail());
+        world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+        world.quiet().await;
+        assert_eq!(receipt(&world)["result"], "Succeeded", "{kind:?}");
+        assert_eq!((resets(&world), world.count(Operation::Reset)), (1, 2), "{kind:?}:\n{}", world.tail());
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_that_was_refused_once_is_sent_again_after_a_look() {
+    for code in [400, 404, 409, 422] {
+        let world = running().await;
+        let _operator = world.start();
+        world.until_reason("web", "Running").await;
+        world.sim.inject(Fault::once(Match::operation(Operation::Reset), FaultKind::status(code, false)));
+        world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
+        world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+        world.quiet().await;
+        assert_eq!(receipt(&world)["result"], "Succeeded", "{code}");
+        assert_eq!((resets(&world), world.count(Operation::Reset)), (1, 2), "{code}:\n{}", world.tail());
+        let journal = world.sim.journal();
+        let sent: Vec<_> = journal.iter().filter(|entry| entry.operation == Operation::Reset).collect();
+        let apart = sent[1].at.duration_since(sent[0].at);
+        assert!(apart >= SETTLE, "{code}: sent again after {apart}");
+        let looked = |entry: &&itcare_sim::Entry| {
+            entry.operation == Operation::ActionList
+                && entry.query.contains("resourceName=")
+                && entry.at.duration_since(sent[0].at) >= SETTLE
+                && entry.at <= sent[1].at
+        };
+        assert!(journal.iter().any(|entry| looked(&entry)), "{code}: without a look\n{}", world.tail());
+        world.audit();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_whose_receipt_was_lost_is_found_among_the_actions_of_its_vm() {
+    for ran in [true, false] {
+        let world = running().await;
+        let operator = world.start();
+        world.until_reason("web", "Running").await;
+        world.pass(Duration::from_secs(900)).await;
+        if ran {
+            world.patch("web", json!({"reset": {"requestedAt": at(&world, 0)}}));
+            world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+        }
+        operator.kill();
+        let id = world.instance("web").id();
+        let wipe = |object: &mut Value| {
+            object["metadata"]["annotations"] = json!({});
+            object["status"] = json!({"observedGeneration": -1});
+        };
+        world.api.edit("itcareinstances", "shop", "web", wipe).expect("it is there");
+        let mut spec = json!({"instanceId": id});
+        if !ran {
+            // The same with a request that nobody carried out: it runs.
+            spec["reset"] = json!({"requestedAt": at(&world, 0)});
+        }
+        world.patch("web", spec);
+        let _operator = world.start();
+        world.until("web", "receipt", |seen| seen.status()["handledRequests"]["reset"].is_object()).await;
+        world.quiet().await;
+        assert_eq!(resets(&world), 1, "{}", world.tail());
+        assert_eq!(world.count(Operation::Reset), 1, "{}", world.tail());
+        let result = receipt(&world)["result"].clone();
+        assert_eq!(result, if ran { "OutcomeUnknown" } else { "Succeeded" }, "{}", receipt(&world));
         world.audit();
     }
 }

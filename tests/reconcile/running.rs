@@ -327,6 +327,11 @@ async fn a_copy_in_another_namespace_does_not_take_the_vm() {
             if held { Ok(()) } else { Err(format!("{seen:?}")) }
         })
         .await;
+    let told = world.api.list("events").into_iter().find(|event| {
+        event["regarding"]["namespace"] == "other" && event["note"].to_string().contains("shop/web")
+    });
+    let told = told.unwrap_or_else(|| panic!("no Event: {:#?}", world.api.list("events")));
+    assert_eq!(told["type"], "Warning", "{told}");
     world.quiet().await;
     world.api.delete("itcareinstances", "other", "web").expect("it is there");
     world.quiet().await;

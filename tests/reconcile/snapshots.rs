@@ -1,44 +1,23 @@
-//! Snapshots: taken, waited for, recovered, expired, removed; and the one slot that everybody shares.
+//! Snapshots: taken, waited for, expired, removed; and the one slot that everybody shares. Not here: `recovery`.
 
 use std::time::Duration;
 
-use itcare_sim::{ActionRecord, Config, Fault, FaultKind, Latencies, Match, Operation, Time};
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use itcare_sim::{Config, Fault, FaultKind, Latencies, Match, Operation, Time};
+use serde_json::json;
 
 use crate::support::{World, manifest};
 
-async fn with_vm(world: &World) {
+pub async fn with_vm(world: &World) {
     world.apply(manifest::instance("web"));
     world.until_reason("web", "Running").await;
 }
 
-async fn taken(world: &World) {
+pub async fn taken(world: &World) {
     with_vm(world).await;
     world.apply(manifest::snapshot("before", "web", json!({})));
     world
         .until_snapshot("before", "available", |seen| seen.has("Available", "True") && seen.is_ready())
         .await;
-}
-
-fn now(world: &World) -> Timestamp {
-    Timestamp::from_second(world.now().as_second()).expect("a time")
-}
-
-fn receipt(world: &World) -> Value {
-    world.snapshot("before").status()["handledRequests"]["recover"].clone()
-}
-
-fn recover(world: &World) {
-    let requested = now(world);
-    world
-        .api
-        .patch_spec("itcaresnapshots", "shop", "before", json!({"recover": {"requestedAt": requested}}))
-        .expect("it is there");
-}
-
-fn recoveries(world: &World) -> u32 {
-    world.sim.instance(world.instance("web").id()).expect("it is there").recoveries
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,97 +105,6 @@ async fn a_crash_at_any_moment_takes_one_snapshot() {
             1,
             "killed after {moment} ms"
         );
-        world.audit();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_recovery_runs_once_for_each_request() {
-    let world = World::new();
-    let _operator = world.start();
-    taken(&world).await;
-    for round in 1..=2 {
-        world.pass(Duration::from_secs(900)).await;
-        recover(&world);
-        let requested = world.snapshot("before").0["spec"]["recover"]["requestedAt"].clone();
-        world
-            .until_snapshot("before", "receipt", |seen| {
-                seen.status()["handledRequests"]["recover"]["requestedAt"] == requested
-            })
-            .await;
-        world.quiet().await;
-        assert_eq!(recoveries(&world), round);
-        let receipt = receipt(&world);
-        assert_eq!(receipt["result"], "Succeeded");
-        let ran =
-            |action: &ActionRecord| Some(action.process.as_str()) == Operation::SnapshotRecover.process();
-        let action = world.sim.actions().into_iter().rfind(ran).expect("it ran");
-        assert_eq!(receipt["actionId"], action.id);
-        assert!(receipt["finishedAt"].is_string());
-        assert!(world.snapshot("before").status()["recoveredAt"].is_string());
-    }
-    // An older value, and taking it away, do nothing.
-    let older = Timestamp::from_second(now(&world).as_second() - 1800).expect("a time");
-    for spec in [json!({"recover": {"requestedAt": older}}), json!({"recover": null})] {
-        world.api.patch_spec("itcaresnapshots", "shop", "before", spec).expect("it is there");
-        world.quiet().await;
-    }
-    assert_eq!(recoveries(&world), 2);
-    assert!(world.instance("web").is_ready());
-    world.audit();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_recovery_right_before_the_snapshot_expires_is_not_sent_and_told() {
-    for (left, runs) in [(1200, 1), (540, 0), (60, 0)] {
-        let world = World::new();
-        let _operator = world.start();
-        taken(&world).await;
-        let expires = world.snapshot("before").status()["expiresAt"].as_str().expect("a time").to_owned();
-        let expires: Timestamp = expires.parse().expect("a time");
-        let wait = expires.as_second() - now(&world).as_second() - left;
-        world.pass(Duration::from_secs(u64::try_from(wait).expect("it lies ahead"))).await;
-        recover(&world);
-        world
-            .until_snapshot("before", "receipt", |seen| {
-                seen.status()["handledRequests"]["recover"].is_object()
-            })
-            .await;
-        world.quiet().await;
-        assert_eq!(recoveries(&world), runs, "{left} s before its end:\n{}", world.tail());
-        let result = if runs == 1 { "Succeeded" } else { "Expired" };
-        assert_eq!(receipt(&world)["result"], result, "{left} s before its end: {}", receipt(&world));
-        world.audit();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_recovery_never_runs_twice() {
-    let status = FaultKind::status;
-    for (name, kind, most) in [
-        ("lost reply", FaultKind::DropAfter, 1),
-        ("reset before", FaultKind::DropBefore, 0),
-        ("time-out with effect", FaultKind::HangForever { effect: true }, 1),
-        ("late effect", FaultKind::DelayedEffect { after: Duration::from_secs(60), hang: true }, 1),
-        ("500 without", status(500, false), 0),
-        ("the action vanishes", FaultKind::ActionVanishes, 1),
-        ("the action fails", FaultKind::ActionFails("no".to_owned()), 0),
-    ] {
-        let world = World::new();
-        let _operator = world.start();
-        taken(&world).await;
-        world.pass(Duration::from_secs(900)).await;
-        world.sim.inject(Fault::once(Match::operation(Operation::SnapshotRecover), kind));
-        recover(&world);
-        world
-            .until_snapshot("before", &format!("receipt after {name}"), |seen| {
-                seen.status()["handledRequests"]["recover"].is_object()
-            })
-            .await;
-        world.quiet().await;
-        assert_eq!(world.count(Operation::SnapshotRecover), 1, "{name}:\n{}", world.tail());
-        assert_eq!(recoveries(&world), most, "{name}");
-        assert!(world.snapshot("before").is_ready(), "{name}");
         world.audit();
     }
 }

@@ -114,3 +114,77 @@ async fn a_creation_that_itcare_has_forgotten_after_it_ended_well_is_never_sent_
     assert_eq!(world.count(Operation::Create), 1, "{}", world.tail());
     world.audit();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_creation_is_looked_for_among_actions_then_in_the_list_then_by_its_name() {
+    let world = World::lax();
+    world.sim.inject(Fault::once(Match::operation(Operation::Create), FaultKind::DropBefore));
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    let journal = world.sim.journal();
+    let creates: Vec<_> =
+        (0..journal.len()).filter(|at| journal[*at].operation == Operation::Create).collect();
+    let [first, second] = creates[..] else { panic!("{creates:?}:\n{}", world.tail()) };
+    // The look that proved absence: all of it a settle time after the call, in this order.
+    let due = journal[first].at + jiff::SignedDuration::from_secs(120);
+    let then = |from: usize, operation: Operation, words: &str| {
+        let fits = |at: &usize| {
+            let entry = &journal[*at];
+            entry.operation == operation && entry.query.contains(words) && entry.at >= due
+        };
+        let found = (from + 1..second).find(fits);
+        found.unwrap_or_else(|| panic!("no {words} in its turn after {due}:\n{}", world.tail()))
+    };
+    let actions = then(first, Operation::ActionList, "resourceName=");
+    let list = then(actions, Operation::List, "services=");
+    then(list, Operation::List, "names=");
+    assert_eq!(world.sim.report().created, 1);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_created_vm_that_stays_out_of_sight_for_ten_settle_times_is_told_and_found_later() {
+    let world = World::lax();
+    let stale = FaultKind::StaleList(Duration::from_secs(12 * 3600));
+    world.sim.inject(Fault::always(Match::operation(Operation::List), stale));
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until("web", "done", |seen| seen.ledger()["intent"]["done"].is_number()).await;
+    world.pass(Duration::from_secs(15 * 60)).await;
+    assert!(!world.instance("web").has("Stalled", "True"), "too early: {:?}", world.instance("web"));
+    world.until("web", "missing its VM", |seen| seen.is_stalled("InstanceMissing")).await;
+    let action = world.sim.actions()[0].id.to_string();
+    let web = world.instance("web");
+    for words in ["PWEB", &action, "spec.instanceId", "Retain"] {
+        assert!(web.message().contains(words), "{words}: {}", web.message());
+    }
+    world.pass(Duration::from_secs(3 * 3600)).await;
+    world.sim.clear_faults();
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    assert_eq!(world.count(Operation::Create), 1, "{}", world.tail());
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_only_observes_keeps_its_finalizer_while_its_snapshot_is_unresolved() {
+    for kind in unclear() {
+        let world = World::lax();
+        let _operator = world.start();
+        world.apply(manifest::instance("web"));
+        world.until_reason("web", "Running").await;
+        world.sim.inject(Fault::once(Match::operation(Operation::SnapshotCreate), kind.clone()));
+        world.apply(manifest::snapshot("before", "web", json!({})));
+        world.until_snapshot("before", "an intent", |seen| seen.ledger()["intent"].is_object()).await;
+        world.patch("web", json!({"managementPolicy": "Observe"}));
+        let unresolved = || world.snapshot("before").ledger()["intent"].is_object();
+        while unresolved() {
+            assert!(world.instance("web").has_finalizer(), "{kind:?}: it could go:\n{}", world.tail());
+            world.pass(Duration::from_millis(500)).await;
+        }
+        world.quiet().await;
+        assert!(!world.instance("web").has_finalizer(), "{kind:?}: {:?}", world.instance("web"));
+        world.audit();
+    }
+}

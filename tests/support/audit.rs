@@ -15,8 +15,10 @@ impl World {
         let early = self.early.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         assert!(early.is_empty(), "calls before the time that ITCare asked for: {early:#?}");
         let mut last: BTreeMap<(String, String), Value> = BTreeMap::new();
+        let mut annotated = BTreeMap::new();
         for write in self.api.writes() {
             self.check_write(&write);
+            check_copies(&write, &mut annotated);
             // Another object of that name has a life of its own.
             let uid = write.body["metadata"]["uid"].as_str().unwrap_or_default();
             let key = (format!("{}/{uid}", write.resource), format!("{}/{}", write.namespace, write.name));
@@ -49,6 +51,28 @@ impl World {
         }
         assert!(write.body.get("spec").is_none(), "spec was written: {write:?}");
         assert_eq!(write.verb, Verb::Patch, "objects are patched, never put: {write:?}");
+    }
+}
+
+/// A status carries the text of the annotation, as we wrote it last for the object that the ledger names.
+#[track_caller]
+fn check_copies(write: &Recorded, annotated: &mut BTreeMap<String, String>) {
+    let owner = |text: &str| {
+        let ledger: Value = serde_json::from_str(text).ok()?;
+        ledger["uid"].as_str().map(str::to_owned)
+    };
+    let metadata = &write.body["metadata"]["annotations"]["itcare.cegedim.cloud/ledger"];
+    if let Some((text, owner)) = metadata.as_str().and_then(|text| Some((text, owner(text)?))) {
+        match write.code {
+            Some(200) => drop(annotated.insert(owner, text.to_owned())),
+            // Whether it took effect is not known here.
+            None => drop(annotated.remove(&owner)),
+            Some(_) => {}
+        }
+    }
+    let copy = write.body["status"]["ledger"].as_str().filter(|_| write.code == Some(200));
+    if let Some((copy, text)) = copy.and_then(|copy| Some((copy, annotated.get(&owner(copy)?)?))) {
+        assert_eq!(copy, text, "{}/{}: the two copies of the ledger differ", write.namespace, write.name);
     }
 }
 

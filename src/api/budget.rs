@@ -327,14 +327,19 @@ impl Budget {
     /// The server asked to slow down: pauses as long as it said, or 5 s and twice as long each time.
     /// Replies to calls that were in flight together make the pause grow once.
     pub fn throttled(&self, after: Option<Duration>) {
-        let now = Instant::now();
-        let after = after.map(|after| after.min(LONGEST_PAUSE));
         if self.paused_until().is_none() {
             self.0.with(|state| {
                 state.slower = (state.slower * 2).min(SLOWEST);
-                state.slower_since = now + after.unwrap_or_default();
+                state.slower_since = Instant::now() + after.unwrap_or_default().min(LONGEST_PAUSE);
             });
         }
+        self.pause_for(after);
+    }
+
+    /// Pauses, for as long as the server asks for. A server that is away (503) does not say that we were too fast.
+    pub fn pause_for(&self, after: Option<Duration>) {
+        let now = Instant::now();
+        let after = after.map(|after| after.min(LONGEST_PAUSE));
         let after = match after {
             Some(after) => Some(after),
             None if self.paused_until().is_some() => None,

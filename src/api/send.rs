@@ -113,7 +113,7 @@ impl Client {
         };
         let (token, reply) = match self.exchange_read(permit, operation, target, token).await? {
             (token, reply) if reply.status == StatusCode::UNAUTHORIZED => {
-                self.0.tokens.refused(&token).await;
+                self.0.tokens.refused(&token);
                 let token = self.0.tokens.get().await?;
                 let permit = self.permit(Priority::FollowUp).await;
                 self.exchange_read(permit, operation, target, token).await?
@@ -202,7 +202,7 @@ impl Client {
             .map_err(|error| ApiError::transport(operation, Intent::Change, error))?;
         self.learn(&reply);
         if reply.status == StatusCode::UNAUTHORIZED {
-            self.0.tokens.refused(&token).await;
+            self.0.tokens.refused(&token);
         }
         if !reply.status.is_success() {
             let error = ApiError::refused(operation, Intent::Change, &reply, &[token.expose_secret()]);
@@ -279,11 +279,15 @@ impl Client {
         match error.class() {
             FailureClass::Throttled(after) => {
                 self.0.observer.throttled();
-                self.0.budget.throttled(after);
+                // 503 with Retry-After has the same class: the server is away, whatever our rate is.
+                match error.failure().status {
+                    Some(429) => self.0.budget.throttled(after),
+                    Some(_) | None => self.0.budget.pause_for(after),
+                }
             }
             FailureClass::Ambiguous(Some(after)) => {
                 self.0.observer.throttled();
-                self.0.budget.throttled(Some(after));
+                self.0.budget.pause_for(Some(after));
             }
             FailureClass::Transient
             | FailureClass::Ambiguous(None)

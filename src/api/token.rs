@@ -3,7 +3,7 @@
 //! Deliberately not here: where the credentials come from. They are asked for at each renewal, so that a
 //! rotated secret is used without a restart.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -74,7 +74,6 @@ struct Held {
 
 #[derive(Default)]
 struct State {
-    held: Option<Held>,
     /// The last failure, which credentials it was with, and until when it stands for the next ones.
     failed: Option<(ClientCredentials, Instant, Duration, Failed)>,
 }
@@ -101,6 +100,9 @@ pub(super) struct Tokens {
     pub timeout: Duration,
     pub observer: Arc<dyn Observer>,
     pub budget: Budget,
+    /// Never locked while something is waited for.
+    held: std::sync::Mutex<Option<Held>>,
+    /// Whoever holds it asks for a token.
     state: tokio::sync::Mutex<State>,
     /// What `/readyz` tells: why there is no token, if there is none.
     trouble: watch::Sender<Option<String>>,
@@ -131,6 +133,7 @@ impl Tokens {
             timeout,
             observer,
             budget,
+            held: std::sync::Mutex::default(),
             state: tokio::sync::Mutex::default(),
             trouble: watch::Sender::new(None),
         }
@@ -141,40 +144,58 @@ impl Tokens {
         self.trouble.subscribe()
     }
 
-    /// A token that is good now. Callers that come while one is asked for wait for that one.
+    /// A token that is good now. Callers that come while one is asked for wait for that one, unless the old one still
+    /// lives: renewal begins early, so that a token server that is slow or away harms nobody.
     pub async fn get(&self) -> Result<SecretString, ApiError> {
-        let mut state = self.state.lock().await;
-        let now = Instant::now();
-        if let Some(held) = state.held.as_ref().filter(|held| now < held.renew_at) {
-            return Ok(held.token.clone());
+        if let Some(token) = self.token(|held| held.renew_at) {
+            return Ok(token);
         }
-        let result = self.renew(&mut state, now).await;
-        match result {
+        let mut state = match (self.state.try_lock(), self.token(|held| held.expires_at)) {
+            (Ok(state), _) => state,
+            (Err(_), Some(token)) => return Ok(token),
+            (Err(_), None) => self.state.lock().await,
+        };
+        // Whoever was waited for may have got one.
+        if let Some(token) = self.token(|held| held.renew_at) {
+            return Ok(token);
+        }
+        match self.renew(&mut state, Instant::now()).await {
             Ok(token) => {
                 self.note(None);
                 Ok(token)
             }
-            // Renewal begins early: while the old token lives, a token server that is away harms nobody.
-            Err(_) if state.held.as_ref().is_some_and(|held| now < held.expires_at) => {
-                let held = state.held.as_mut().map(|held| {
-                    held.renew_at = now + FIRST_WAIT;
-                    held.token.clone()
-                });
-                held.ok_or_else(|| ApiError::new(OPERATION, FailureClass::Transient, "no token"))
-            }
-            Err(error) => {
-                self.note(Some(error.failure().message));
-                Err(error)
-            }
+            Err(error) => match self.token(|held| held.expires_at) {
+                Some(token) => {
+                    self.held(|held| {
+                        held.iter_mut().for_each(|held| held.renew_at = Instant::now() + FIRST_WAIT);
+                    });
+                    Ok(token)
+                }
+                None => {
+                    self.note(Some(error.failure().message));
+                    Err(error)
+                }
+            },
         }
     }
 
     /// That token was refused: drops it, if it is still the one in use.
-    pub async fn refused(&self, token: &SecretString) {
-        let mut state = self.state.lock().await;
-        if state.held.as_ref().is_some_and(|held| held.token.expose_secret() == token.expose_secret()) {
-            state.held = None;
-        }
+    pub fn refused(&self, token: &SecretString) {
+        self.held(|held| {
+            let same = |held: &mut Held| held.token.expose_secret() == token.expose_secret();
+            drop(held.take_if(same));
+        });
+    }
+
+    fn held<T>(&self, act: impl FnOnce(&mut Option<Held>) -> T) -> T {
+        act(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The token that is held, before that end of it.
+    fn token(&self, end: impl Fn(&Held) -> Instant) -> Option<SecretString> {
+        self.held(|held| {
+            held.as_ref().filter(|held| Instant::now() < end(held)).map(|held| held.token.clone())
+        })
     }
 
     fn note(&self, trouble: Option<String>) {
@@ -209,7 +230,7 @@ impl Tokens {
                 // A tenth of its life before the end, which covers a slow renewal.
                 let held =
                     Held { token: token.clone(), renew_at: now + life.mul_f64(0.9), expires_at: now + life };
-                state.held = Some(held);
+                self.held(|known| *known = Some(held));
                 Ok(token)
             }
             Err(error) => {
@@ -250,7 +271,7 @@ impl Tokens {
             let secrets = [credentials.secret.expose_secret(), pair.as_str()];
             let refusal = ApiError::refused(OPERATION, Intent::Read, &reply, &secrets);
             if let FailureClass::Throttled(after) = refusal.class() {
-                self.budget.throttled(after);
+                self.budget.pause_for(after);
                 self.observer.throttled();
             }
             // Keycloak answers 400 or 401 with an OAuth error object to a client that it does not know.

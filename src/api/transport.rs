@@ -121,6 +121,11 @@ pub struct HttpOptions {
     pub extra_roots: Option<Vec<u8>>,
     /// Whether `http://` is accepted. Whoever sets it has checked the hosts.
     pub allow_http: bool,
+    /// Both servers are on this machine: no proxy is asked, whatever the environment says. A proxy would see what
+    /// `http://` does not hide.
+    pub direct: bool,
+    /// Neither server speaks TLS: no root certificates are needed.
+    pub plain: bool,
     /// How long name, connection and TLS may take together. A change must be written while this process
     /// still leads: whoever guards it must be sure of itself for this long.
     pub connect_timeout: Duration,
@@ -128,7 +133,13 @@ pub struct HttpOptions {
 
 impl Default for HttpOptions {
     fn default() -> Self {
-        Self { extra_roots: None, allow_http: false, connect_timeout: CONNECT_TIMEOUT }
+        Self {
+            extra_roots: None,
+            allow_http: false,
+            direct: false,
+            plain: false,
+            connect_timeout: CONNECT_TIMEOUT,
+        }
     }
 }
 
@@ -159,7 +170,12 @@ impl HttpTransport {
             .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
             .https_only(!options.allow_http);
-        if !roots.is_empty() {
+        if options.direct {
+            builder = builder.no_proxy();
+        }
+        if options.plain {
+            builder = builder.tls_certs_only(Vec::new());
+        } else if !roots.is_empty() {
             builder = builder.tls_certs_merge(roots);
         }
         builder.build().map(Self).map_err(InvalidOptions)

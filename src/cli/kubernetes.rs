@@ -33,9 +33,14 @@ pub struct Clients {
 
 /// From kubeconfig or service account, as kube finds them.
 pub async fn connect(renew_deadline: Duration) -> anyhow::Result<Clients> {
-    let config = Config::infer().await.context(
+    let mut config = Config::infer().await.context(
         "no Kubernetes API server is configured; set KUBECONFIG, or run in a Pod with a service account",
     )?;
+    // kube takes it from HTTPS_PROXY as well, without a look at NO_PROXY, and cannot use it as it is built here. The
+    // address may hold a password.
+    if config.proxy_url.take().is_some() {
+        tracing::warn!("the API server is reached without the proxy that kubeconfig or HTTPS_PROXY names");
+    }
     let client = |read_timeout: Option<Duration>| -> anyhow::Result<Client> {
         let mut config = config.clone();
         // kube's own repetition would hold a call for minutes; whoever calls decides when to try again.

@@ -12,7 +12,7 @@ use super::assemble::{Parts, operate};
 use super::{FromSource, kubernetes};
 use crate::api::transport::{CONNECT_TIMEOUT, HttpOptions, HttpTransport};
 use crate::api::{self, ClientOptions};
-use crate::config::{Config, LogFormat, RunArguments};
+use crate::config::{Config, LogFormat, RunArguments, is_loopback};
 use crate::controller::Settings;
 use crate::controller::meter::{ApiMeter, Meter};
 use crate::model::ClusterId;
@@ -164,12 +164,18 @@ fn client(config: &Config, meter: &Meter, clock: &Clock) -> anyhow::Result<api::
         ),
         None => None,
     };
+    let urls = [&config.itcare_url, &config.token_url];
     let transport = HttpTransport::new(&HttpOptions {
         extra_roots,
-        allow_http: config.itcare_url.scheme() == "http" || config.token_url.scheme() == "http",
+        allow_http: urls.into_iter().any(|url| url.scheme() == "http"),
+        direct: urls.into_iter().all(is_loopback),
+        plain: urls.into_iter().all(|url| url.scheme() == "http"),
         connect_timeout: connect_timeout(config.lease.as_ref().map(|lease| lease.duration)),
     })
-    .context("--itcare-ca-file: it holds no PEM certificates")?;
+    .context(match &config.ca_file {
+        Some(_) => "--itcare-ca-file: it holds no PEM certificates",
+        None => "no root certificates are trusted: install the system's, or give --itcare-ca-file",
+    })?;
     let options = ClientOptions {
         root: config.itcare_url.clone(),
         token_url: config.token_url.clone(),

@@ -1,5 +1,6 @@
 //! The flags of `run`, as typed. Their meaning is in the parent module.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,8 +40,9 @@ pub struct RunArguments {
     pub itcare_client_id: Option<String>,
 
     /// File with the client secret; read again when it changes.
+    // As it stands: a path may not be empty, and an empty variable is none.
     #[arg(long, env = "ITCARE_CLIENT_SECRET_FILE", value_name = "PATH")]
-    pub itcare_client_secret_file: Option<PathBuf>,
+    pub itcare_client_secret_file: Option<OsString>,
 
     /// The client secret itself; only by environment, so that no process list shows it.
     #[arg(skip)]

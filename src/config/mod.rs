@@ -6,6 +6,7 @@ pub mod duration;
 pub mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -158,6 +159,8 @@ impl Config {
             let flag = if itcare_burst == 0 { "--itcare-burst" } else { "--page-size" };
             return Err(invalid(flag, "0".to_owned(), "it must be at least 1".to_owned()));
         }
+        let itcare_client_secret_file =
+            itcare_client_secret_file.filter(|path| !path.is_empty()).map(PathBuf::from);
         if itcare_client_secret.is_some() && itcare_client_secret_file.is_some() {
             return Err(invalid(
                 "--itcare-client-secret-file",
@@ -214,17 +217,25 @@ fn checked_url(flag: &'static str, text: &str, allow_http: bool) -> Result<Url, 
                 .to_owned(),
         ));
     }
-    let loopback = match url.host() {
+    if url.host().is_none() {
+        return refuse("it names no host".to_owned());
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) || allow_http => Ok(url),
+        "http" => refuse("http sends the token in clear; use https, or --allow-http if you must".to_owned()),
+        scheme => refuse(format!("{scheme} is not supported; use https")),
+    }
+}
+
+/// Whether it is on this machine.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => return refuse("it names no host".to_owned()),
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if loopback || allow_http => Ok(url),
-        "http" => refuse("http sends the token in clear; use https, or --allow-http if you must".to_owned()),
-        scheme => refuse(format!("{scheme} is not supported; use https")),
+        None => false,
     }
 }
 

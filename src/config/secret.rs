@@ -41,10 +41,13 @@ impl SecretSource {
             "no client secret is configured; give --itcare-client-secret-file, ITCARE_CLIENT_SECRET_FILE or ITCARE_CLIENT_SECRET",
         )?;
         let text = std::fs::read_to_string(file)
-            .map_err(|error| format!("the client secret file {} cannot be read: {error}", file.display()))?;
+            .map_err(|error| format!("the client secret file {} cannot be read: {error}; check --itcare-client-secret-file and the Secret that it comes from", file.display()))?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
-            return Err(format!("the client secret file {} is empty", file.display()));
+            return Err(format!(
+                "the client secret file {} is empty; put the client's secret into the Secret that it comes from",
+                file.display()
+            ));
         }
         Ok((id, SecretString::from(text)))
     }

@@ -250,7 +250,10 @@ async fn guarded_call<K: Subject>(
             return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));
         }
     }
-    if let (GuardedCall::TakeSnapshot { .. }, Some(machine)) = (&guarded.call, machine)
+    // Without a date only ids tell what is older: those of this name must be known.
+    let undated = context.itcare.fence().date.is_none();
+    let takes = matches!(guarded.call, GuardedCall::TakeSnapshot { .. });
+    if let Some(machine) = machine.filter(|_| takes || undated)
         && let Err(failure) = gather::earlier_actions(context, &gathered.record, &machine.name).await
     {
         return Ok(tried(Outcome::NotExecuted(failure), current(gathered)));

@@ -49,7 +49,7 @@ pub fn start<K: Subject>(context: &Context, record: Record<K>) -> Option<(Gather
     let machine = K::machine(context, &key, &spec, usable);
     let mut memory = K::objects(context).memory(&key, &uid);
     let mut cloud = Cloud::default();
-    let mut due = spread(&uid, context.settings.detail_interval);
+    let mut due = context.machines.reign() + spread(&uid, context.settings.detail_interval);
     if let Some(machine) = &machine {
         memory.effect_end =
             memory.effect_end.max(context.machines.effect_end(machine.service, &machine.name));
@@ -80,13 +80,13 @@ pub fn start<K: Subject>(context: &Context, record: Record<K>) -> Option<(Gather
     Some((gathered, machine))
 }
 
-/// Spreads first looks over the interval, so that a restart does not read ten thousand details at once.
+/// Spreads first looks over the interval, so that whoever begins to lead does not read ten thousand details at once.
 fn spread(uid: &str, interval: Duration) -> Duration {
     let hash = uid.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let part = u32::try_from(hash >> 40).unwrap_or_default() % 10_000;
-    interval / 20 + interval / 10_000 * part
+    interval / 20 + (interval - interval / 20) / 10_000 * part
 }
 
 /// The shared view as it is now, and what a 404 is worth: a list that came in this very pass may say "nothing".
@@ -98,6 +98,7 @@ fn refresh(context: &Context, cloud: &mut Cloud, machine: &Machine, ledger: Opti
     cloud.missing_is_evidence = context.inventory.missing_is_evidence(machine.service, same_account);
     cloud.named = context.inventory.named(machine.service, &machine.name);
     cloud.arrived = context.inventory.arrived(machine.service, &machine.name);
+    cloud.unlisted = context.inventory.unlisted(machine.service);
     cloud.running = context.inventory.running(&machine.name);
     if let Some(id) = machine.id {
         cloud.listed = context.inventory.listed(machine.service, id);
@@ -204,7 +205,12 @@ async fn fetch<K: Subject>(
         }
         Need::Look(name) => {
             let service = machine.map(|machine| machine.service);
-            cloud.look = Some(look(context, (&itcare, priority), name, service).await?);
+            // ITCare's own spelling, where it is known: its filter may tell upper from lower case.
+            let known = cloud.detail.as_ref().value().map(|detail| &detail.name);
+            let listed = cloud.listed.as_ref().value().map(|item| &item.name);
+            let spelled =
+                known.into_iter().chain(listed).find(|known| *known == name).unwrap_or(name).clone();
+            cloud.look = Some(look(context, (&itcare, priority), &spelled, service).await?);
         }
         Need::Slot(id) => {
             let (permit, at) = turn().await;

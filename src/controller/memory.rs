@@ -34,6 +34,7 @@ pub struct Machines {
     effects: Mutex<HashMap<Name, Duration>>,
     learned: Mutex<Learned>,
     replied: Mutex<VecDeque<ActionId>>,
+    reign: Mutex<Duration>,
 }
 
 /// What replies taught us about the account and its workflows.
@@ -69,6 +70,16 @@ impl Machines {
     /// A VM is gone or not ours any more.
     pub fn drop_detail(&self, id: InstanceId) {
         self.details.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// We lead from now on.
+    pub fn begin(&self, now: Duration) {
+        *self.reign.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Since when we lead: nothing was seen before.
+    pub fn reign(&self) -> Duration {
+        *self.reign.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets what was seen: another process may have led since.

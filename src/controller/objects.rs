@@ -22,6 +22,8 @@ struct Entry<K: Kind> {
     latest: Option<Record<K>>,
     /// What the last pass decided upon, and until when that stands; `None` = the object must be looked at.
     rest: Option<Rest>,
+    /// How often it was woken: a pass that began before the last time has not seen why.
+    wakes: u32,
     /// Only of objects with something to remember.
     more: Option<Box<More>>,
 }
@@ -45,7 +47,7 @@ struct Rest {
 
 impl<K: Kind> Entry<K> {
     fn new(cached: Record<K>) -> Self {
-        Self { cached, latest: None, rest: None, more: None }
+        Self { cached, latest: None, rest: None, wakes: 0, more: None }
     }
 
     fn newest(&self) -> &Record<K> {
@@ -163,11 +165,20 @@ impl<K: Kind> Objects<K> {
         });
     }
 
-    /// A pass ended: as long as the object is what it decided upon, nothing is due before `until` (on the
-    /// monotonic clock; `None` = before something changes). Our own writes come back as events, and an event
-    /// would cut every wait short.
-    pub fn rest(&self, key: &ObjectKey, uid: &str, basis: u64, until: Option<Duration>) {
-        self.with(key, uid, |entry| entry.rest = Some(Rest { basis, until }));
+    /// How often it was woken.
+    pub fn wakes(&self, key: &ObjectKey, uid: &str) -> u32 {
+        self.with(key, uid, |entry| entry.wakes).unwrap_or_default()
+    }
+
+    /// A pass ended that began when the object had been woken so often: as long as the object is what it decided upon,
+    /// nothing is due before `until` (on the monotonic clock; `None` = before something changes). Our own writes come
+    /// back as events, and an event would cut every wait short.
+    pub fn rest(&self, key: &ObjectKey, uid: &str, wakes: u32, (basis, until): (u64, Option<Duration>)) {
+        self.with(key, uid, |entry| {
+            if entry.wakes == wakes {
+                entry.rest = Some(Rest { basis, until });
+            }
+        });
     }
 
     /// Whether the object may rest on, and until when (`None` = until something changes).
@@ -183,6 +194,7 @@ impl<K: Kind> Objects<K> {
         self.all(|all| {
             let entry = all.get_mut(key)?;
             entry.rest = None;
+            entry.wakes = entry.wakes.wrapping_add(1);
             Some(entry.newest().is_unseen())
         })
     }

@@ -48,6 +48,7 @@ async fn measured<K: Subject>(context: &Context, newest: Record<K>) -> Option<Du
     let (key, uid) = (newest.key.clone(), newest.uid.clone());
     let objects = K::objects(context);
     let started = context.now().mono;
+    let wakes = objects.wakes(&key, &uid);
     let result = pass::<K>(context, newest).await;
     let word = match &result {
         Ok(_) => "ok",
@@ -70,7 +71,7 @@ async fn measured<K: Subject>(context: &Context, newest: Record<K>) -> Option<Du
         }
     };
     if let Some(basis) = basis {
-        objects.rest(&key, &uid, basis, until);
+        objects.rest(&key, &uid, wakes, (basis, until));
     }
     until
 }

@@ -14,6 +14,7 @@ use super::watch::follow;
 use super::{Context, pass};
 use crate::crd::{ITCareInstance, ITCareSnapshot};
 use crate::inventory::Changed;
+use crate::model::ObjectKey;
 use crate::platform::Health;
 
 /// Runs both controllers until `stop`, and until the passes in flight ended.
@@ -31,7 +32,7 @@ pub async fn run(
     let synced = async {
         instances.cancelled().await;
         snapshots.cancelled().await;
-        context.inventory.set_in_use(context.registry.in_use());
+        tell_in_use(&context);
         health.ready("caches");
         tracing::info!(
             instances = context.instances.count(),
@@ -63,6 +64,7 @@ async fn drive(context: &Context, stop: &CancellationToken) {
         let mut gate = context.gate.clone();
         loop {
             gate.opened().await;
+            context.machines.begin(context.now().mono);
             context.wake_all();
             gate.closed().await;
         }
@@ -110,7 +112,7 @@ async fn census(context: &Context, health: &Health) {
         // Ten thousand ids are not gathered each second for nothing.
         let now = context.registry.changes();
         if last != Some(now) {
-            context.inventory.set_in_use(context.registry.in_use());
+            tell_in_use(context);
             last = Some(now);
         }
         context.census.age(context.now().wall);
@@ -119,6 +121,11 @@ async fn census(context: &Context, health: &Health) {
             tokio::time::sleep(CROWD).await;
         }
     }
+}
+
+fn tell_in_use(context: &Context) {
+    let allowed = |key: &ObjectKey, service| context.allows(&key.namespace, service);
+    context.inventory.set_in_use(context.registry.in_use(allowed));
 }
 
 /// Tells who leads, and forgets what was seen of the cloud when a reign ends: whoever leads next may change

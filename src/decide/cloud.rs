@@ -69,6 +69,8 @@ pub struct Cloud {
     /// The same, with what arrived since that list. It shows that a VM is there; of one that may be long known and is
     /// missing here, only the whole list tells.
     pub arrived: Observed<Vec<Listed>>,
+    /// Since when no list of our service comes in, and why the last one did not.
+    pub unlisted: Option<(Duration, Failure)>,
     /// The running actions on our name.
     pub running: Observed<Vec<Action>>,
     /// The detail of the recorded (or asked for) id.
@@ -98,6 +100,7 @@ impl Default for Cloud {
             listed: Observed::Unknown,
             named: Observed::Unknown,
             arrived: Observed::Unknown,
+            unlisted: None,
             running: Observed::Unknown,
             detail: Observed::Unknown,
             storage: None,

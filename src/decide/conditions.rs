@@ -31,8 +31,29 @@ pub enum Verdict {
     },
     /// Only a person can help.
     Stalled(Reason, String),
+    /// It was carried out, and nobody can see for some minutes whether it still stands so. Nothing is done about it.
+    Unseen(Reason, String),
     /// As it was; only the generation is acknowledged (suspended objects).
     Held(String),
+}
+
+impl Verdict {
+    /// What would be work, were there anything to do.
+    #[must_use]
+    pub fn in_doubt(self) -> Self {
+        match self {
+            Self::Working { reason, message, known: _ } => Self::Unseen(reason, message),
+            verdict @ (Self::Ready(..) | Self::Stalled(..) | Self::Unseen(..) | Self::Held(_)) => verdict,
+        }
+    }
+}
+
+/// Whether these conditions say that nobody can see how the object stands.
+#[must_use]
+pub fn is_unseen(conditions: &[Condition]) -> bool {
+    let unknown =
+        condition::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "Unknown");
+    unknown && condition::find(conditions, ConditionType::Reconciling).is_none()
 }
 
 /// A condition beyond `Ready`, `Reconciling` and `Stalled`.
@@ -82,6 +103,9 @@ pub fn build(
         Verdict::Stalled(reason, message) => {
             all.push(make(ConditionType::Ready, "False", reason.as_str(), message));
             all.push(make(ConditionType::Stalled, "True", reason.as_str(), message));
+        }
+        Verdict::Unseen(reason, message) => {
+            all.push(make(ConditionType::Ready, "Unknown", reason.as_str(), message));
         }
         Verdict::Held(message) => {
             match condition::find(old, ConditionType::Ready) {

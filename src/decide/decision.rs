@@ -263,6 +263,8 @@ pub enum Outcome {
 /// Times are on the monotonic clock.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Memory {
+    /// The conditions say that the VM cannot be seen, nothing else: all was well when it was last seen.
+    pub sightless: bool,
     /// When our last effect on the VM or its name ended. Anything observed before decides nothing.
     pub effect_end: Duration,
     /// Whether that effect may or may not have happened.
@@ -347,6 +349,10 @@ impl Memory {
             }
             OperationResult::Succeeded | OperationResult::OutcomeUnknown | OperationResult::Expired => {
                 self.trouble.remove(&last.kind);
+                // A deletion that was refused before the VM was stopped may have been refused because it ran.
+                if last.kind == OperationKind::Stop {
+                    self.trouble.remove(&OperationKind::Delete);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::cloud::Site;
-use crate::model::{Action, Fence, HostName, Intent, Listed, OperationKind, time};
+use crate::model::{Action, ActionStatus, Fence, HostName, Intent, Listed, OperationKind, time};
 
 /// Clocks of one API agree; they are not the same clock. How late a date may be.
 pub const CLOCKS: Duration = Duration::from_secs(300);
@@ -40,6 +40,17 @@ pub fn maybe_by_us(action: &Action, site: &Site) -> bool {
 #[must_use]
 pub fn maybe_kind(action: &Action, kind: OperationKind, site: &Site) -> bool {
     action.process.as_deref().and_then(|process| site.kind_of(process)).is_none_or(|known| known == kind)
+}
+
+/// Whether it may still do something. A status that nobody knows counts as running, but for what ended or was there
+/// before the call: then nothing ran.
+#[must_use]
+pub fn may_still_act(action: &Action, intent: &Intent) -> bool {
+    match action.status {
+        ActionStatus::InProgress => true,
+        ActionStatus::Other(_) => action.completed_at.is_none() && newer_than(action, intent.fence),
+        ActionStatus::Success | ActionStatus::Error => false,
+    }
 }
 
 fn newer_than(action: &Action, fence: Fence) -> bool {

@@ -16,15 +16,6 @@ pub const RECHECK: Duration = Duration::from_secs(600);
 /// Three alike and the object is `Stalled`: the first may be chance, the second bad luck.
 const ALIKE: i64 = 3;
 
-/// For so long a refused credential or a missing right may be passing trouble: a rotation, a gateway.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// For so long a look that nothing waits for may fail before the status tells of it.
-pub const QUIET: Duration = Duration::from_secs(120);
-
-/// For so long a Secret may not be there yet: it is often applied together with what needs it.
-const GRACE_MISSING: Duration = Duration::from_secs(30);
-
 /// The wait after `failures` failures in a row: 2 s doubling to 5 min. The shell adds the jitter.
 #[must_use]
 pub fn backoff(failures: u32) -> Duration {
@@ -53,7 +44,7 @@ pub fn blocked(failure: &Failure, failures: u32, since: Duration, doing: &str) -
         ),
         FailureClass::NoCredentials => {
             let message = format!("{doing}: {}", failure.message);
-            let verdict = if since >= GRACE_MISSING {
+            let verdict = if since >= failure.class.patience() {
                 Verdict::Stalled(Reason::CredentialsNotFound, message)
             } else {
                 working(Reason::CredentialsNotFound, message)
@@ -65,14 +56,14 @@ pub fn blocked(failure: &Failure, failures: u32, since: Duration, doing: &str) -
                 "{doing}: {}; check --itcare-client-id and the client secret, the secret file is read again when it changes",
                 failure.message
             );
-            (denied(Reason::CredentialsRejected, message, since), wait.min(Duration::from_secs(60)))
+            (denied(failure, Reason::CredentialsRejected, message, since), wait.min(Duration::from_secs(60)))
         }
         FailureClass::Forbidden => {
             let message = format!(
                 "{doing}: {}; the API account lacks the right for this (creating, deleting and recovering need the POW profile, other changes OPE)",
                 failure.message
             );
-            (denied(Reason::PermissionDenied, message, since), wait)
+            (denied(failure, Reason::PermissionDenied, message, since), wait)
         }
         FailureClass::Rejected => {
             let message = format!(
@@ -84,12 +75,24 @@ pub fn blocked(failure: &Failure, failures: u32, since: Duration, doing: &str) -
     }
 }
 
-fn denied(reason: Reason, message: String, since: Duration) -> Verdict {
-    if since >= GRACE {
+fn denied(failure: &Failure, reason: Reason, message: String, since: Duration) -> Verdict {
+    if since >= failure.class.patience() {
         Verdict::Stalled(reason, message)
     } else {
         Verdict::Working { reason: Reason::ProgressingWithRetry, message, known: true }
     }
+}
+
+/// The same for a look that nothing waits for: for a while its failure leaves the status as it was (`None`), then
+/// nobody knows how things stand.
+#[must_use]
+pub fn unseen(failure: &Failure, failures: u32, since: Duration, doing: &str) -> (Option<Verdict>, Duration) {
+    let (verdict, wait) = blocked(failure, failures, since, doing);
+    if !failure.class.passes() {
+        return (Some(verdict), wait);
+    }
+    let told = since >= failure.class.patience();
+    (told.then(|| verdict.in_doubt()), wait)
 }
 
 /// Whether the last operation tells us to leave this kind alone for now.

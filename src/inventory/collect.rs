@@ -108,7 +108,8 @@ impl Inventory {
                     state.vanished.push((at, service, gone));
                 }
                 let failing = state.failing.remove(&service);
-                let is_back = failing.is_some_and(|failing| at.saturating_sub(failing.since) >= OUTAGE);
+                let is_back =
+                    failing.is_some_and(|failing| failing.told || at.saturating_sub(failing.since) >= OUTAGE);
                 let changed = before.map(|before| (before, view.changed_since(before)));
                 if changed.as_ref().is_some_and(|(before, changed)| is_unordered(changed, before)) {
                     state.unordered.insert(service);
@@ -154,13 +155,21 @@ impl Inventory {
 
     pub(super) fn store_failure(&self, at: Duration, services: &BTreeSet<ServiceId>, failure: &Failure) {
         tracing::warn!(class = failure.class.as_str(), message = %failure.message, "listing instances failed");
+        let mut changes = Vec::new();
         self.with(|state| {
             for service in services {
-                let since = state.failing.get(service).map_or(at, |before| before.since);
-                state.failing.insert(*service, Failing { since, at, failure: failure.clone() });
+                let passes = failure.class.passes();
+                let before = state.failing.get(service);
+                let before = before.filter(|before| before.failure.class.passes() == passes);
+                let since = before.map_or(at, |before| before.since);
+                let told = at.saturating_sub(since) >= failure.class.patience();
+                if told && before.is_none_or(|before| !before.told) {
+                    changes.push(Changed::Service { service: *service, items: None });
+                }
+                state.failing.insert(*service, Failing { since, at, failure: failure.clone(), told });
             }
         });
-        self.answer();
+        self.tell(changes);
     }
 
     /// One call for all running actions. An unknown status counts as running.

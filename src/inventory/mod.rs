@@ -91,6 +91,8 @@ struct Failing {
     since: Duration,
     at: Duration,
     failure: Failure,
+    /// For so long that the objects of the service were woken to say so.
+    told: bool,
 }
 
 /// Since when, and because of which.
@@ -196,6 +198,12 @@ impl Inventory {
             None => Observed::Unknown,
             Some(view) => Observed::Present { value: view.named(name), at: view.at },
         }
+    }
+
+    /// Since when no list of that service comes in, and why the last one did not.
+    #[must_use]
+    pub fn unlisted(&self, service: ServiceId) -> Option<(Duration, Failure)> {
+        self.with(|state| state.failing.get(&service).map(|failing| (failing.since, failing.failure.clone())))
     }
 
     /// The running actions on that name.

@@ -52,6 +52,23 @@ impl FailureClass {
         }
     }
 
+    /// For how long nobody need be told that an object at rest cannot be seen: it is as good as it was a minute ago,
+    /// and a rotation of credentials or a gateway's trouble passes.
+    #[must_use]
+    pub fn patience(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Unauthenticated | Self::Forbidden => 10,
+            // A Secret is often applied together with what needs it.
+            Self::NoCredentials => 30,
+            Self::Transient
+            | Self::Throttled(_)
+            | Self::Ambiguous(_)
+            | Self::Garbled
+            | Self::Rejected
+            | Self::Missing => 120,
+        })
+    }
+
     /// The stable word for metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -103,6 +103,26 @@ async fn a_token_server_that_is_away_harms_nobody_while_the_old_token_lives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_server_that_hangs_holds_up_one_caller_while_the_old_token_lives() {
+    let (client, fake) = bench([Answer::ok("reply-detail.json")]);
+    Read::Detail.call(&client).await.expect("it is understood");
+    fake.tokens([Answer::Never]);
+    advance(Duration::from_secs(1100)).await;
+    let begun = Instant::now();
+    let calls = (0..5).map(|_| async {
+        Read::Detail.call(&client).await.expect("the old token is still good");
+        begun.elapsed()
+    });
+    let mut took = futures::future::join_all(calls).await;
+    took.sort_unstable();
+    assert!(took[3] < Duration::from_secs(1), "they waited for the one that asks: {took:?}");
+    // It dies while the next one is asked for: it is not handed out then.
+    advance(Duration::from_secs(50)).await;
+    let error = Read::Detail.call(&client).await.expect_err("there is no good token");
+    assert_eq!(error.class(), FailureClass::Transient);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_without_a_life_lasts_a_minute_and_one_in_quotes_as_long_as_it_says() {
     for (name, life) in [("odd-token-bare.json", 60), ("odd-token-quoted.json", 1200)] {
         let (client, fake) = bench([Answer::ok("reply-detail.json")]);

@@ -153,7 +153,7 @@ const ROWS: &[Row] = &[
     (
         "it was refused a minute ago",
         |case| case.operated(OperationKind::Reset, OperationResult::Refused, 60),
-        "Ready Running",
+        "Stalled Rejected",
     ),
     (
         "it was refused a while ago",

@@ -78,6 +78,7 @@ const OWED: &[Row] = &[
                 spec.instance_id = Some(VM.get());
                 spec.size = None;
             });
+            case.ledger().applied.as_mut().expect("it has one").groups.remove(&Group::Size);
         },
         "send Start",
     ),

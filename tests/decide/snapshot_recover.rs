@@ -148,7 +148,7 @@ const ROWS: &[Row] = &[
         |case| {
             case.operated(OperationKind::Recover, OperationResult::Refused, 60);
         },
-        "Ready Available",
+        "Stalled Rejected",
     ),
     ("a suspended object makes no call", |case| case.spec.suspend = true, "Ready Available"),
 ];

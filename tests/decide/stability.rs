@@ -151,7 +151,7 @@ fn a_look_that_fails_is_told_at_once_where_something_is_due_and_later_where_noth
     assert_eq!(fails(&mut case), "Working ProgressingWithRetry");
     let mut case = Case::managed();
     (case.memory.failing_since, case.memory.failing_passes) = (Some(NOW - seconds(121)), Some(true));
-    assert_eq!(fails(&mut case), "Working ProgressingWithRetry", "nobody has seen it for two minutes");
+    assert_eq!(fails(&mut case), "Unseen ProgressingWithRetry", "nobody has seen it for two minutes");
     // What does not pass by itself is told at once.
     let mut case = Case::managed();
     case.detail_due = NOW - seconds(1);

@@ -52,7 +52,8 @@ pub fn stands(conditions: &[Condition]) -> String {
     } else if let Some(reason) = of(ConditionType::Reconciling) {
         format!("Working {reason}")
     } else {
-        ready.map_or("nothing".to_owned(), |ready| format!("Ready {}", ready.reason))
+        let word = |ready: &Condition| if ready.status == "Unknown" { "Unseen" } else { "Ready" };
+        ready.map_or("nothing".to_owned(), |ready| format!("{} {}", word(ready), ready.reason))
     }
 }
 

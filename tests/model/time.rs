@@ -70,6 +70,7 @@ pub fn memory(memory: &Memory) -> Memory {
         slot_seen: memory.slot_seen.map(longer_ago),
         trouble: memory.trouble.clone(),
         unsaid: memory.unsaid,
+        sightless: memory.sightless,
         failures: memory.failures,
         failing_since: memory.failing_since.map(longer_ago),
         failing_passes: memory.failing_passes,

@@ -286,8 +286,8 @@ pub const MUTANTS: &[Mutant] = &[
         bug: "a snapshot that expired before it was seen is taken again",
         edits: &[Edit {
             file: "src/decide/snapshot/mod.rs",
-            from: "ledger.snapshot.is_some() || ledger.unseen)",
-            to: "ledger.snapshot.is_some() || (!{on} && ledger.unseen))",
+            from: "(None, _) if ledger.unseen =>",
+            to: "(None, _) if ledger.unseen && !{on} =>",
         }],
         killer: test("decide", "snapshot_intent::a_snapshot_that_expired_unseen_is_never_taken_again", &["an effect or a read: Guarded(Guarded {"]),
     },

@@ -151,8 +151,9 @@ impl Bench {
         ] {
             command.env_remove(name);
         }
+        // A proxy that nobody runs: neither server of this machine is reached through one.
         for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-            command.env_remove(name);
+            command.env(name, "http://somebody:pa55word@127.0.0.1:9");
         }
         Operator { child: command.spawn().expect("the binary runs"), health, metrics, log }
     }

@@ -394,3 +394,31 @@ async fn in_a_state_that_nobody_knows_deletion_is_tried_once_and_then_a_persons_
     assert!(world.sim.report().leftovers.is_empty());
     world.audit();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_was_refused_is_asked_for_at_once_when_the_state_that_explains_it_is_over() {
+    for (state, runs) in [("BROKEN", false), ("INACTIVE", true)] {
+        let world = World::new();
+        let _operator = world.start();
+        world.apply(manifest::with("web", json!({"powerState": "Stopped"})));
+        world.until_reason("web", "Stopped").await;
+        let id = world.instance("web").id();
+        world.sim.edit(id, |vm| vm.status = state.to_owned());
+        world.sim.inject(Fault::once(Match::operation(Operation::Delete), FaultKind::status(400, false)));
+        world.delete("web");
+        while world.count(Operation::Delete) == 0 {
+            world.pass(Duration::from_millis(5)).await;
+        }
+        // Somebody started it, or mends it after a while.
+        if runs {
+            world.sim.edit(id, |vm| vm.status = "ACTIVE".to_owned());
+        } else {
+            world.until("web", "blocked", |seen| seen.is_stalled("DeletionBlocked")).await;
+            world.sim.edit(id, |vm| vm.status = "INACTIVE".to_owned());
+        }
+        world.pass(Duration::from_secs(180)).await;
+        assert!(world.is_gone("itcareinstances", "web"), "{state}: {:?}", world.instance("web"));
+        assert_eq!(world.count(Operation::Delete), 2, "{state}:\n{}", world.tail());
+        world.audit();
+    }
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use itcare_lab::memory;
+use itcare_lab::memory::Fault as ApiFault;
 use itcare_sim::{Fault, FaultKind, Match, Operation, Outcome};
 use serde_json::json;
 
@@ -123,8 +124,10 @@ async fn while_somebody_elses_action_runs_nothing_is_sent() {
     world.patch("web", json!({"size": "4cpu8gb"}));
     world.until("web", "waiting", |seen| seen.reason() == "ForeignActionInProgress").await;
     assert!(world.instance("web").message().contains("alice"), "{:?}", world.instance("web"));
+    let details = world.count(Operation::Detail);
     world.pass(Duration::from_secs(1800)).await;
     assert_eq!(world.change_words(), [Operation::Create]);
+    assert_eq!(world.count(Operation::Detail), details, "the one list of running actions tells enough");
     world.sim.config(|config| config.time = itcare_sim::Config::auto(Duration::from_secs(2)).time);
     world.sim.complete(action, Outcome::Success);
     world.until("web", "resized", |seen| seen.status()["size"] == "4cpu8gb" && seen.is_ready()).await;
@@ -307,4 +310,72 @@ async fn what_a_routine_look_found_is_not_lost_with_the_write_that_would_have_to
     world.pass(Duration::from_secs(6 * 3600 + 300)).await;
     assert!(world.api.faults_are_spent(), "the write was to fail");
     assert!(world.instance("web").has("Drifted", "True"), "{:?}", world.instance("web"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vm_that_is_renamed_is_noticed_in_the_list_and_so_is_its_old_name() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    let id = world.instance("web").id();
+    for (name, reason) in [("PBANK", "IdentityMismatch"), ("PWEB", "Running")] {
+        world.sim.edit(id, |vm| vm.name = name.to_owned());
+        world.pass(Duration::from_secs(90)).await;
+        assert_eq!(world.instance("web").reason(), reason, "named {name}: {:?}", world.instance("web"));
+    }
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_comes_back_while_the_other_one_is_carried_out_is_sent_under_report() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::with("web", json!({"driftPolicy": "Report"})));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    world.patch("web", json!({"powerState": "Stopped"}));
+    while world.sim.running().is_empty() {
+        world.pass(Duration::from_millis(50)).await;
+    }
+    world.patch("web", json!({"powerState": "Running"}));
+    world.quiet().await;
+    assert_eq!(world.change_words(), [Operation::Create, Operation::Stop, Operation::Start]);
+    assert_eq!(world.instance("web").reason(), "Running", "{:?}", world.instance("web"));
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_that_git_takes_away_and_brings_back_is_sent_under_report() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::with("web", json!({"driftPolicy": "Report"})));
+    world.until_reason("web", "Running").await;
+    world.patch("web", json!({"powerState": null}));
+    world.quiet().await;
+    world.sim.edit(world.instance("web").id(), |vm| vm.status = "INACTIVE".to_owned());
+    world.until_reason("web", "Stopped").await;
+    world.patch("web", json!({"powerState": "Running"}));
+    world.until_reason("web", "Running").await;
+    assert_eq!(world.change_words(), [Operation::Create, Operation::Start]);
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_happens_while_a_status_is_being_written_is_seen() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    // A look is asked for, and the write that tells of it takes longer than a list.
+    let slow = ApiFault::delay_reply(Duration::from_secs(150)).subresource("status").writes();
+    world.api.inject(slow.name("web"));
+    world.ask_for_a_look("web");
+    world.pass(Duration::from_secs(2)).await;
+    world.sim.edit(world.instance("web").id(), |vm| vm.status = "INACTIVE".to_owned());
+    world.pass(Duration::from_secs(300)).await;
+    assert_eq!(world.change_words(), [Operation::Create, Operation::Start], "{}", world.tail());
+    world.audit();
 }

@@ -169,6 +169,29 @@ async fn a_leader_that_loses_its_lease_between_intent_and_send_sends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_takes_over_after_a_day_does_not_read_every_vm_at_once() {
+    let mut world = World::new();
+    world.setup.elect = true;
+    let names: Vec<String> = (0..40).map(|number| format!("vm{number}")).collect();
+    names.iter().for_each(|name| world.apply(manifest::instance(name)));
+    let first = world.start();
+    for name in &names {
+        world.until_reason(name, "Running").await;
+    }
+    let _second = world.start();
+    world.pass(Duration::from_secs(24 * 3600)).await;
+    first.kill();
+    world.pass(Duration::from_secs(60)).await;
+    let before = world.count(Operation::Detail);
+    world.pass(Duration::from_secs(600)).await;
+    let read = world.count(Operation::Detail) - before;
+    assert!(read <= 4, "{read} of 40 within ten minutes of the fail-over:\n{}", world.tail());
+    world.pass(Duration::from_secs(6 * 3600)).await;
+    let read = world.count(Operation::Detail) - before;
+    assert!(read >= 40, "only {read} of 40 within the detail interval");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_fence_is_the_newest_that_any_reply_told() {
     let world = World::new();
     let _operator = world.start();

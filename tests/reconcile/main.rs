@@ -21,5 +21,6 @@ mod reset;
 mod resize;
 mod restore;
 mod running;
+mod sight;
 mod snapshots;
 mod unresolved;

@@ -99,9 +99,69 @@ async fn an_api_that_is_away_while_nothing_is_due_changes_nothing() {
     world.quiet().await;
     let revision = world.api.revision();
     world.sim.inject(Fault::always(Match::any(), FaultKind::DropBefore));
-    world.pass(Duration::from_secs(1800)).await;
+    world.pass(Duration::from_secs(100)).await;
     assert_eq!(world.api.revision(), revision);
     assert!(world.instance("web").is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_that_is_away_for_minutes_is_in_progress_until_it_is_back() {
+    let world = World::new();
+    let tape = Tape::of(&world.api, VM, "web");
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    let before = tape.story().len();
+    world.sim.inject(Fault::always(Match::any(), FaultKind::DropBefore));
+    world.pass(Duration::from_secs(1800)).await;
+    world.sim.clear_faults();
+    world.pass(Duration::from_secs(300)).await;
+    let story = tape.story();
+    assert_eq!(words(&story[before..]), [(InProgress, "ProgressingWithRetry"), (Current, "Running")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spec_that_is_corrected_while_the_refused_call_is_looked_for_does_not_fail() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::with("web", json!({"platform": "amiga"})));
+    world.until("web", "rejected", |seen| seen.is_stalled("Rejected")).await;
+    world.pass(Duration::from_secs(10)).await;
+    let tape = Tape::of(&world.api, VM, "web");
+    world.pass(Duration::from_millis(5)).await;
+    world.patch("web", json!({"platform": "deb12"}));
+    world.until_reason("web", "Running").await;
+    let story = tape.story();
+    let expected = [
+        (Failed, "Rejected"),
+        (InProgress, "Rejected"),
+        (InProgress, "ResolvingOutcome"),
+        (InProgress, "Creating"),
+        (Current, "Running"),
+    ];
+    assert_eq!(words(&story), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_refused_is_not_said_anew_with_each_try() {
+    let world = World::new();
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.quiet().await;
+    let tape = Tape::of(&world.api, VM, "web");
+    world.pass(Duration::from_millis(5)).await;
+    for operation in [Operation::Resize, Operation::Reset] {
+        world.sim.inject(Fault::always(Match::operation(operation), FaultKind::status(422, false)));
+    }
+    world.patch("web", json!({"size": "4cpu8gb", "reset": {"requestedAt": world.now()}}));
+    world.until("web", "refused", |seen| seen.is_stalled("Rejected")).await;
+    world.pass(Duration::from_secs(50 * 60)).await;
+    assert!(world.count(Operation::Resize) >= 4, "it is tried again and again");
+    let story = tape.story();
+    let failed = story.iter().position(|(status, ..)| *status == Failed).expect("it was refused");
+    assert!(words(&story[failed..]).iter().all(|(status, _)| *status == Failed), "{:?}", words(&story));
 }
 
 #[tokio::test(start_paused = true)]

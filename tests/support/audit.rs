@@ -15,10 +15,10 @@ impl World {
         let early = self.early.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         assert!(early.is_empty(), "calls before the time that ITCare asked for: {early:#?}");
         let mut last: BTreeMap<(String, String), Value> = BTreeMap::new();
-        let mut annotated = BTreeMap::new();
+        let mut copies = Copies::default();
         for write in self.api.writes() {
             self.check_write(&write);
-            check_copies(&write, &mut annotated);
+            copies.check(&write);
             // Another object of that name has a life of its own.
             let uid = write.body["metadata"]["uid"].as_str().unwrap_or_default();
             let key = (format!("{}/{uid}", write.resource), format!("{}/{}", write.namespace, write.name));
@@ -32,6 +32,13 @@ impl World {
                 last.insert(key, write.body["status"].clone());
             }
         }
+        let missing = |ledger: &&Value| {
+            let objects =
+                ["itcareinstances", "itcaresnapshots"].map(|resource| self.api.list(resource)).concat();
+            objects.iter().any(|object| object["metadata"]["uid"] == ledger["uid"])
+        };
+        let ahead: Vec<&Value> = copies.ahead.values().filter(missing).collect();
+        assert!(ahead.is_empty(), "only a status tells it: {ahead:#?}");
         let mut live: BTreeMap<i64, Vec<String>> = BTreeMap::new();
         for object in self.api.list("itcareinstances") {
             let recorded = super::Seen(object.clone()).ledger()["instance"].as_i64();
@@ -54,25 +61,42 @@ impl World {
     }
 }
 
-/// A status carries the text of the annotation, as we wrote it last for the object that the ledger names.
-#[track_caller]
-fn check_copies(write: &Recorded, annotated: &mut BTreeMap<String, String>) {
-    let owner = |text: &str| {
-        let ledger: Value = serde_json::from_str(text).ok()?;
-        ledger["uid"].as_str().map(str::to_owned)
-    };
-    let metadata = &write.body["metadata"]["annotations"]["itcare.cegedim.cloud/ledger"];
-    if let Some((text, owner)) = metadata.as_str().and_then(|text| Some((text, owner(text)?))) {
-        match write.code {
-            Some(200) => drop(annotated.insert(owner, text.to_owned())),
-            // Whether it took effect is not known here.
-            None => drop(annotated.remove(&owner)),
-            Some(_) => {}
+/// The ledger as its two copies have it, by the object that it names.
+#[derive(Default)]
+struct Copies {
+    /// As the annotation was written last.
+    annotated: BTreeMap<String, Value>,
+    /// As a status told it before the annotation: that must follow.
+    ahead: BTreeMap<String, Value>,
+}
+
+impl Copies {
+    /// A status carries what the annotation says; where it is ahead, the annotation comes next.
+    #[track_caller]
+    fn check(&mut self, write: &Recorded) {
+        let read = |text: &Value| serde_json::from_str::<Value>(text.as_str()?).ok();
+        let owner = |ledger: &Value| ledger["uid"].as_str().unwrap_or_default().to_owned();
+        let seq = |ledger: &Value| ledger["seq"].as_u64();
+        if let Some(ledger) = read(&write.body["metadata"]["annotations"]["itcare.cegedim.cloud/ledger"]) {
+            match write.code {
+                Some(200) => {
+                    self.ahead.retain(|_, ahead| owner(ahead) != owner(&ledger) || seq(ahead) > seq(&ledger));
+                    self.annotated.insert(owner(&ledger), ledger);
+                }
+                // Whether it took effect is not known here.
+                None => drop(self.annotated.remove(&owner(&ledger))),
+                Some(_) => {}
+            }
         }
-    }
-    let copy = write.body["status"]["ledger"].as_str().filter(|_| write.code == Some(200));
-    if let Some((copy, text)) = copy.and_then(|copy| Some((copy, annotated.get(&owner(copy)?)?))) {
-        assert_eq!(copy, text, "{}/{}: the two copies of the ledger differ", write.namespace, write.name);
+        let Some(copy) = read(&write.body["status"]["ledger"]).filter(|_| write.code == Some(200)) else {
+            return;
+        };
+        let Some(ledger) = self.annotated.get(&owner(&copy)) else { return };
+        if seq(&copy) > seq(ledger) {
+            self.ahead.insert(owner(&copy), copy);
+        } else {
+            assert_eq!(&copy, ledger, "{}/{}: the two copies differ", write.namespace, write.name);
+        }
     }
 }
 

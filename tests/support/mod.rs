@@ -395,6 +395,15 @@ impl World {
         .await;
     }
 
+    /// Waits, at most for that long, until it is so.
+    pub async fn wait_for(&self, limit: Duration, what: &str, condition: impl Fn() -> bool) {
+        let begun = tokio::time::Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < limit, "not within {limit:?}: {what}; calls:\n{}", self.tail());
+            sleep(Duration::from_millis(250)).await;
+        }
+    }
+
     /// Waits, at most two virtual hours, for a condition; prints what was seen and called when it fails.
     pub async fn wait(&self, what: &str, condition: impl Fn() -> Result<(), String>) {
         let begun = tokio::time::Instant::now();

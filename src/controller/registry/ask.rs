@@ -136,14 +136,25 @@ impl Registry {
         self.with(|state| state.changes)
     }
 
-    /// The services in use, with the ids recorded in each, but for those that we asked ITCare to delete.
+    /// The services in use, with the ids recorded in each, but for those that we asked ITCare to delete. Whoever is
+    /// suspended, or whose namespace is not `allowed` the service, uses none, but for what came of a call.
     #[must_use]
-    pub fn in_use(&self) -> BTreeMap<ServiceId, BTreeSet<InstanceId>> {
+    pub fn in_use(
+        &self,
+        allowed: impl Fn(&ObjectKey, ServiceId) -> bool,
+    ) -> BTreeMap<ServiceId, BTreeSet<InstanceId>> {
         self.with(|state| {
+            let uses = |(key, entry): &(&ObjectKey, &Instance)| {
+                entry.intent || entry.operating || !entry.suspended && allowed(key, entry.service)
+            };
             let mut all: BTreeMap<ServiceId, BTreeSet<InstanceId>> = BTreeMap::new();
+            for (_, entry) in state.instances.iter().filter(uses) {
+                all.entry(entry.service).or_default();
+            }
             for entry in state.instances.values() {
-                let ids = all.entry(entry.service).or_default();
-                ids.extend(entry.recorded.filter(|_| !entry.deleted_by_us));
+                if let Some(ids) = all.get_mut(&entry.service) {
+                    ids.extend(entry.recorded.filter(|_| !entry.deleted_by_us));
+                }
             }
             all
         })

@@ -7,7 +7,7 @@ use super::look::{in_service, refused_words};
 use super::operation::Followed;
 use super::pass::Pass;
 use super::validate::Checked;
-use super::{live, new_ledger, observe as ask, resume};
+use super::{facts, live, new_ledger, observe as ask, resume};
 use crate::crd::instance::{AdoptionPolicy, ITCareInstanceSpec};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{CreateRequest, Decision, Guarded, GuardedCall, Need, Step, Wake};
@@ -58,8 +58,9 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStat
 
 fn decide_in_account(mut pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
     let view = pass.view;
-    // No VM and no intent: an operation in the status is of a ledger that was lost.
+    // No VM and no intent: an operation in the status is of a ledger that was lost, and a VM in it was only watched.
     pass.status.operation = None;
+    facts::clear(&mut pass.status);
     if let Some(id) = view.spec.instance_id {
         return adopt(pass, checked, InstanceId::new(id), Duration::ZERO);
     }
@@ -77,7 +78,6 @@ fn decide_in_account(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instance
                 adopt(pass, checked, id, listed_at)
             }
             AdoptionPolicy::Never => {
-                pass.status.id = None;
                 let message = format!(
                     "spec.name: a VM named {} already exists in service {} with id {}; to take it over set spec.instanceId: {} or spec.adoptionPolicy: ByName, else choose another name",
                     checked.name, checked.service, one.id, one.id
@@ -285,6 +285,19 @@ fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
     pass.effect(Step::Guarded(guarded), Reason::Creating, message)
 }
 
+/// There is no such VM: nothing of one is shown, and its id, which locks fields of the spec, goes as well unless the
+/// ledger records it.
+fn nothing_to_observe(mut pass: Pass<'_>, message: String) -> Decision<InstanceStatus> {
+    let recorded = pass.ledger.as_ref().and_then(|ledger| ledger.instance).is_some();
+    if recorded {
+        (pass.status.state, pass.status.power_state) = (None, None);
+    } else {
+        facts::clear(&mut pass.status);
+    }
+    let wake = Wake::After(pass.view.site.observe_interval);
+    pass.stalled_until(Reason::InstanceMissing, message, wake)
+}
+
 /// Status only.
 pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
     let view = pass.view;
@@ -299,30 +312,34 @@ pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
     if view.object.has_finalizer && view.snapshots.intent.is_none() {
         return pass.finish(Step::RemoveFinalizer, Wake::After(Duration::ZERO));
     }
+    // What is only watched does not drift: nobody compares it with the spec.
+    pass.compared = true;
     let known = view
         .spec
         .instance_id
         .map(InstanceId::new)
         .or(pass.ledger.as_ref().and_then(|ledger| ledger.instance));
+    pass.mark_observed();
+    let routine = pass.was_settled() && !pass.look_requested();
+    if let Some((failure, lost)) = pass.out_of_sight().filter(|_| routine) {
+        return pass.lose_sight(failure, lost);
+    }
     let id = match known {
         Some(id) => id,
         None => {
             let mark = list_mark(&pass);
             let Observed::Present { value: named, .. } = view.cloud.named.since(mark) else {
                 let need = Need::List { service: checked.service, since: mark };
-                return ask(pass, need, "listing the instances of the service");
+                let doing = "listing the instances of the service";
+                return if routine { pass.observe_quietly(need, doing) } else { ask(pass, need, doing) };
             };
             match named.iter().filter(|item| item.is_live()).collect::<Vec<_>>().as_slice() {
                 [] => {
                     let message = format!(
-                        "spec.name: no VM named {} exists in service {}",
+                        "spec.name: no VM named {} exists in service {}; correct spec.name and spec.serviceId in a new object, or set spec.managementPolicy: Manage to have it created",
                         checked.name, checked.service
                     );
-                    return pass.stalled_until(
-                        Reason::InstanceMissing,
-                        message,
-                        Wake::After(view.site.observe_interval),
-                    );
+                    return nothing_to_observe(pass, message);
                 }
                 [one] => one.id,
                 several => {
@@ -337,19 +354,23 @@ pub(super) fn observe(mut pass: Pass<'_>, checked: &Checked) -> Decision<Instanc
             }
         }
     };
-    pass.mark_observed();
     let mark = live::detail_mark(&pass);
     match pass.detail_since(mark) {
+        Observed::Unknown if routine => pass.observe_quietly(Need::Detail(id), &format!("reading VM {id}")),
         Observed::Unknown => ask(pass, Need::Detail(id), &format!("reading VM {id}")),
         Observed::Absent { .. } => {
-            pass.stalled(Reason::InstanceMissing, format!("ITCare has no VM {id}; correct spec.instanceId"))
+            let message = format!("ITCare has no VM {id}; correct spec.instanceId, or delete this object");
+            nothing_to_observe(pass, message)
         }
         Observed::Present { value: detail, .. } => {
             if let Some(message) = mismatch(checked, id, detail) {
                 return pass.stalled(Reason::IdentityMismatch, message);
             }
             if detail.state == InstanceState::Removed {
-                return pass.stalled(Reason::InstanceMissing, format!("VM {id} was removed in ITCare"));
+                let message = format!(
+                    "VM {id} was removed in ITCare; set spec.instanceId to another VM, or delete this object"
+                );
+                return nothing_to_observe(pass, message);
             }
             if let Some(need) = live::missing_parts(&pass, detail) {
                 return ask(pass, need, "reading the VM");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::adopt::mismatch;
 use super::operation::{self, Followed};
 use super::pass::Pass;
-use super::preflight::send;
+use super::preflight::{self, send};
 use super::validate::Checked;
 use super::{Claim, observe as ask, resume};
 use crate::crd::instance::{DeletionPolicy, ManagementPolicy};
@@ -89,6 +89,10 @@ fn delete(mut pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decision<Ins
         Followed::Wait(decision) => return decision,
         Followed::Over(pass) => pass,
     };
+    pass = match preflight::wait_on(pass, checked) {
+        Followed::Wait(decision) => return decision,
+        Followed::Over(pass) => pass,
+    };
     let mark = view.pass.max(pass.memory.effect_end);
     match pass.detail_since(mark) {
         Observed::Unknown => ask(pass, Need::Detail(id), &format!("reading VM {id} to delete it")),
@@ -149,17 +153,19 @@ fn present(
     }
 }
 
-/// The hold on a kind. A state that nobody knows explains the refusal for as long as it lasts.
+/// The hold on a kind. The state that the VM was in explains the refusal: one that nobody knows for as long as it
+/// lasts, and no refusal stands in another state.
 fn held_back(pass: &Pass<'_>, state: &InstanceState, kind: OperationKind) -> Hold {
-    if let InstanceState::Other(word) = state
-        && let Some(last) = pass.last(kind)
-        && last.result == OperationResult::Refused
-        && last.generation == Some(pass.generation())
-        && last.state.as_ref() == Some(word)
-    {
-        return Hold::Refused(retry::RECHECK, last.message.clone().unwrap_or_default());
+    let refused = pass
+        .last(kind)
+        .filter(|last| last.result == OperationResult::Refused && last.generation == Some(pass.generation()));
+    match (refused, state) {
+        (Some(last), state) if last.state.as_deref().is_some_and(|then| then != state.as_str()) => Hold::No,
+        (Some(last), InstanceState::Other(_)) => {
+            Hold::Refused(retry::RECHECK, last.message.clone().unwrap_or_default())
+        }
+        (Some(_) | None, _) => pass.hold(kind),
     }
-    pass.hold(kind)
 }
 
 /// Our DELETE runs, or is over.

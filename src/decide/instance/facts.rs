@@ -17,6 +17,51 @@ pub(super) fn record_listed(status: &mut InstanceStatus, item: &Listed) {
     status.power_state = item.state.power();
 }
 
+/// Forgets what was seen of a VM, and its id: there is none, or it is not the one that is meant any more.
+pub(super) fn clear(status: &mut InstanceStatus) {
+    let InstanceStatus {
+        observed_generation,
+        conditions,
+        id: _,
+        state: _,
+        power_state: _,
+        size: _,
+        cpu: _,
+        memory_gb: _,
+        storage_gb: _,
+        file_systems: _,
+        ip_address: _,
+        network: _,
+        location: _,
+        os: _,
+        environment: _,
+        service_name: _,
+        monitoring: _,
+        patching: _,
+        replication: _,
+        backup: _,
+        snapshot: _,
+        created_at: _,
+        created_by: _,
+        operation,
+        last_operation,
+        handled_requests,
+        last_handled_reconcile_at,
+        drift: _,
+        ledger,
+    } = std::mem::take(status);
+    *status = InstanceStatus {
+        observed_generation,
+        conditions,
+        operation,
+        last_operation,
+        handled_requests,
+        last_handled_reconcile_at,
+        ledger,
+        ..InstanceStatus::default()
+    };
+}
+
 /// Notes a detail: everything that a user may want to see and that does not move by itself.
 pub(super) fn record(status: &mut InstanceStatus, detail: &Detail, view: &View<'_>) {
     record_listed(status, &detail.listed());

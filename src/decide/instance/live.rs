@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::adopt::mismatch;
 use super::groups::{self, GroupState, Standing};
+use super::look::refused_words;
 use super::operation::{self, Followed};
 use super::pass::Pass;
-use super::preflight::{Owed, preflight};
+use super::preflight::{self, Owed, preflight};
 use super::resume::resume;
 use super::validate::Checked;
 use super::{facts, observe as ask, one_shot};
@@ -17,8 +18,8 @@ use crate::decide::decision::{Call, CallAction, Decision, Need, Step, Wake};
 use crate::decide::retry::{self, Hold};
 use crate::model::failure::says_http;
 use crate::model::{
-    Detail, Group, HeldWhy, InstanceId, InstanceState, Observed, OperationKind, OperationResult, PowerState,
-    time,
+    Detail, Group, HeldWhy, HostName, InstanceId, InstanceState, Listed, Observed, OperationKind,
+    OperationResult, PowerState, time,
 };
 
 /// Keeps the VM as the spec asks.
@@ -28,9 +29,22 @@ pub(super) fn decide(pass: Pass<'_>, checked: &Checked, id: InstanceId) -> Decis
         Followed::Over(pass) => pass,
     };
     one_shot::mend_receipt(&mut pass);
+    pass.drop_expired_slot();
     if let Some(wake) = at_rest(&pass, checked) {
-        return pass.finish(Step::Nothing, wake);
+        let power = pass.status.power_state;
+        return match (pass.out_of_sight(), power) {
+            (Some((failure, lost)), _) => pass.lose_sight(failure, lost),
+            // The list comes in again, and shows what was known before: no detail need be read to say so.
+            (None, Some(power)) if !pass.was_ready() && pass.view.cloud.listed.as_ref().value().is_some() => {
+                stands(pass, power, &checked.name, id, wake)
+            }
+            (None, _) => pass.finish(Step::Nothing, wake),
+        };
     }
+    pass = match preflight::wait_on(pass, checked) {
+        Followed::Wait(decision) => return decision,
+        Followed::Over(pass) => pass,
+    };
     let mark = detail_mark(&pass);
     match pass.detail_since(mark) {
         Observed::Unknown if is_quiet(&pass, checked) => {
@@ -68,7 +82,8 @@ fn at_rest(pass: &Pass<'_>, checked: &Checked) -> Option<Wake> {
         && detail_is_current
         && !pass.memory.unsaid
         && view.now.mono < view.detail_due;
-    rests.then(|| Wake::After(view.detail_due.saturating_sub(view.now.mono)))
+    let left = view.detail_due.saturating_sub(view.now.mono);
+    rests.then(|| Wake::After(pass.slot_left().map_or(left, |end| end.min(left))))
 }
 
 /// Settled for this generation, nothing is asked for, and the list shows what the status says.
@@ -109,14 +124,20 @@ pub(super) fn detail_mark(pass: &Pass<'_>) -> Duration {
     {
         mark = mark.max(due);
     }
-    let known = view.cloud.detail.as_ref().value().map(|detail| detail.state.as_str());
+    let known = view.cloud.detail.as_ref().value();
     match &view.cloud.listed {
-        Observed::Present { value, at } if known.is_some_and(|state| state != value.state.as_str()) => {
+        Observed::Present { value, at } if known.is_some_and(|detail| !shows_the_same(value, detail)) => {
             mark.max(*at)
         }
         Observed::Absent { at } => mark.max(*at),
         Observed::Present { .. } | Observed::Unknown => mark,
     }
+}
+
+/// Whether the list tells what the detail told, as far as it tells it.
+pub(super) fn shows_the_same(item: &Listed, detail: &Detail) -> bool {
+    let service = item.service.zip(detail.service).is_none_or(|(listed, known)| listed == known);
+    item.state == detail.state && item.name == detail.name && service
 }
 
 /// Storage and network, where the detail leaves them out and nobody has asked yet.
@@ -159,6 +180,8 @@ fn business(
     pass.compared = true;
     pass.edit(|ledger| {
         let mut applied = groups::applied(view.spec, ledger);
+        // A group that is left out is not managed: once it comes back, Git has changed it.
+        applied.groups.retain(|group, _| states.iter().any(|state| state.group == *group));
         for state in states.iter().filter(|state| state.standing == Standing::Matched) {
             applied.groups.insert(state.group, state.hash.clone());
             ledger.held.remove(&state.group);
@@ -172,6 +195,11 @@ fn business(
     match one_shot::reset(&mut pass, checked, detail, at) {
         one_shot::Reset::None => {}
         one_shot::Reset::Wait(wait) => rest.wake(wait),
+        // The same words as when it was refused: until it is sent anew, or its time is over, nothing has changed.
+        one_shot::Reset::Refused(wait, words) => {
+            rest.wake(wait);
+            rest.stalled = Some(refused_words(checked, OperationKind::Reset, &words));
+        }
         one_shot::Reset::Act(step, message) => {
             return match step {
                 Step::Observe(need) => ask(pass, need, "checking the reset"),
@@ -408,13 +436,12 @@ pub(super) fn ready(pass: Pass<'_>, detail: &Detail) -> Decision<InstanceStatus>
 
 fn ready_until(mut pass: Pass<'_>, detail: &Detail, wake: Wake) -> Decision<InstanceStatus> {
     facts::record_listed(&mut pass.status, &detail.listed());
+    let wake = match (wake, pass.slot_left()) {
+        (Wake::After(wait), Some(end)) => Wake::After(wait.min(end)),
+        (wake, _) => wake,
+    };
     match detail.state.power() {
-        Some(PowerState::Running) => {
-            pass.ready(Reason::Running, format!("{} ({}) runs", detail.name, detail.id), wake)
-        }
-        Some(PowerState::Stopped) => {
-            pass.ready(Reason::Stopped, format!("{} ({}) is stopped", detail.name, detail.id), wake)
-        }
+        Some(power) => stands(pass, power, &detail.name, detail.id, wake),
         None => {
             let message = format!(
                 "ITCare reports state {}; waiting until it is ACTIVE or INACTIVE",
@@ -423,5 +450,18 @@ fn ready_until(mut pass: Pass<'_>, detail: &Detail, wake: Wake) -> Decision<Inst
             let interval = pass.view.site.observe_interval;
             pass.working(Reason::ForeignActionInProgress, message, Wake::After(interval))
         }
+    }
+}
+
+fn stands(
+    pass: Pass<'_>,
+    power: PowerState,
+    name: &HostName,
+    id: InstanceId,
+    wake: Wake,
+) -> Decision<InstanceStatus> {
+    match power {
+        PowerState::Running => pass.ready(Reason::Running, format!("{name} ({id}) runs"), wake),
+        PowerState::Stopped => pass.ready(Reason::Stopped, format!("{name} ({id}) is stopped"), wake),
     }
 }

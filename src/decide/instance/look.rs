@@ -35,7 +35,7 @@ pub(super) fn look(
             Some(action.id.get()) != view.status.last_operation.as_ref().and_then(|last| last.action_id)
         })
         .collect();
-    if look.actions.iter().any(|action| action.status.is_running()) {
+    if look.actions.iter().any(|action| evidence::may_still_act(action, intent)) {
         pass.memory.running_seen = Some(look.at);
     }
     let refused = refusal(&pass, intent).is_some();
@@ -148,13 +148,16 @@ fn resolving(pass: Pass<'_>, checked: &Checked, intent: &Intent, refused: bool) 
     let wake = Wake::After(
         left.min(view.site.action_interval.max(view.site.settle / 4)).max(Duration::from_millis(10)),
     );
-    if let Some(last) = refusal(&pass, intent).filter(|_| refused && !view.object.deleting) {
+    let refusal = refusal(&pass, intent).filter(|_| refused && !view.object.deleting);
+    // A spec that was corrected since is not at fault, and waits for no person.
+    if let Some(last) = refusal.filter(|last| last.generation == Some(pass.generation())) {
         let message = last.message.clone().unwrap_or_default();
         let (reason, text) = refused_words(checked, intent.kind, &message);
         return pass.stalled_until(reason, text, wake);
     }
+    let answer = if refusal.is_some() { "was refused" } else { "got no clear answer" };
     let message = format!(
-        "the {} of {} got no clear answer; looking for what it did before anything else is sent",
+        "the {} of {} {answer}; looking for what it did before anything else is sent",
         intent.kind, checked.name
     );
     pass.working(Reason::ResolvingOutcome, message, wake)
@@ -174,7 +177,13 @@ pub(super) fn refused_words(checked: &Checked, kind: OperationKind, message: &st
             Reason::Rejected,
             format!("ITCare refused to create {}: {message}; correct the spec", checked.name),
         ),
-        kind => (Reason::Rejected, format!("ITCare refused the {kind} of {}: {message}", checked.name)),
+        kind => (
+            Reason::Rejected,
+            format!(
+                "ITCare refused the {kind} of {}: {message}; correct the spec, or have ITCare's support look",
+                checked.name
+            ),
+        ),
     }
 }
 

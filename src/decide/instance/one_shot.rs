@@ -20,6 +20,8 @@ pub(super) enum Reset {
     None,
     /// Not now; look again after this.
     Wait(Duration),
+    /// ITCare refused it, in these words; it is sent anew after this.
+    Refused(Duration, String),
     /// A read or the guarded call.
     Act(Step, String),
 }
@@ -79,8 +81,11 @@ pub(super) fn reset(pass: &mut Pass<'_>, checked: &Checked, detail: &Detail, at:
     }
     match pass.hold(OperationKind::Reset) {
         Hold::No => {}
-        Hold::Backoff(left, _) | Hold::Failing(left, _) | Hold::Refused(left, _) => {
+        Hold::Backoff(left, _) | Hold::Failing(left, _) => {
             return Reset::Wait(left.min(time::since(end, now) + Duration::from_secs(1)));
+        }
+        Hold::Refused(left, words) => {
+            return Reset::Refused(left.min(time::since(end, now) + Duration::from_secs(1)), words);
         }
     }
     // The actions of this name since ten minutes before the request: has anybody, we included, done it already?

@@ -84,10 +84,30 @@ pub(super) fn follow<'a>(pass: Pass<'a>, checked: &Checked, id: InstanceId) -> F
     if operation.kind.must_not_run_twice() {
         return settle(pass, &operation);
     }
-    match operation.action_id {
+    let followed = match operation.action_id {
         Some(action) => follow_action(pass, checked, id, &operation, ActionId::new(action)),
         None => follow_unknown(pass, checked, id, &operation),
+    };
+    match followed {
+        Followed::Over(pass) => Followed::Over(forget_applied(pass, &operation)),
+        Followed::Wait(decision) => Followed::Wait(decision),
     }
+}
+
+/// What was asked for of another generation may be what the VM shows now: what Git asks for since must be sent, also
+/// if it is what was sent before.
+fn forget_applied<'a>(mut pass: Pass<'a>, operation: &Operation) -> Pass<'a> {
+    let Some(group) = group(operation.kind).filter(|_| operation.generation != Some(pass.generation()))
+    else {
+        return pass;
+    };
+    let spec = pass.view.spec;
+    pass.edit(|ledger| {
+        let mut applied = groups::applied(spec, ledger);
+        applied.groups.remove(&group);
+        ledger.applied = Some(applied);
+    });
+    pass
 }
 
 /// The intent is gone from the ledger, so the call is dealt with; only the status lagged behind. What it has

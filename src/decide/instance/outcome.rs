@@ -129,6 +129,10 @@ fn refused(
             {
                 operation::hold_resize(&mut pass, HeldWhy::Refused, Some(message.clone()));
             }
+            // Asked for once more, and refused once more: what was said still holds.
+            if pass.was_stalled() {
+                return pass.finish(Step::Nothing, Wake::After(std::time::Duration::ZERO));
+            }
             let text =
                 format!("ITCare refused the {kind} of {}: {message}; reading the VM again", checked.name);
             pass.working(Reason::ProgressingWithRetry, text, Wake::After(std::time::Duration::ZERO))

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::View;
 use super::facts;
 use crate::crd::instance::DeletionPolicy;
-use crate::crd::status::{Drift, LastOperation};
+use crate::crd::status::{Drift, LastOperation, SlotStatus};
 use crate::crd::{ConditionType, InstanceStatus, Reason};
 use crate::decide::conditions::{self, Extra, Verdict};
 use crate::decide::decision::{Decision, Memory, Need, Note, Step, Wake};
 use crate::decide::retry::{self, Hold};
-use crate::model::{Detail, Failure, Ledger, Observed, OperationKind, Origin};
+use crate::model::{Detail, Failure, Ledger, Observed, OperationKind, Origin, time};
 
 /// The decision while it is being made.
 pub(super) struct Pass<'a> {
@@ -32,6 +32,8 @@ pub(super) struct Pass<'a> {
     observes: bool,
     /// Whether `drift` says how things stand; else what was said before still counts.
     pub compared: bool,
+    /// The verdict is about our sight, not about the VM.
+    sightless: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -49,6 +51,7 @@ impl<'a> Pass<'a> {
             ends: Vec::new(),
             observes: false,
             compared: false,
+            sightless: false,
         }
     }
 
@@ -124,6 +127,19 @@ impl<'a> Pass<'a> {
     /// Notes the detail in the status.
     pub fn record(&mut self, detail: &Detail) {
         facts::record(&mut self.status, detail, self.view);
+        self.drop_expired_slot();
+    }
+
+    /// A snapshot ends by itself, and no list tells: it is not shown beyond its end.
+    pub fn drop_expired_slot(&mut self) {
+        let ended = |slot: &mut SlotStatus| slot.expires_at.is_some_and(|end| end <= self.view.now.wall);
+        drop(self.status.snapshot.take_if(ended));
+    }
+
+    /// For how long the snapshot in the slot is still to be shown.
+    pub fn slot_left(&self) -> Option<Duration> {
+        let end = self.status.snapshot.as_ref()?.expires_at?;
+        Some(time::since(end, self.view.now.wall) + Duration::from_secs(1))
     }
 
     /// The detail, if it was asked for at `mark` or later.
@@ -144,11 +160,27 @@ impl<'a> Pass<'a> {
     pub fn observe_quietly(mut self, need: Need, doing: &str) -> Decision<InstanceStatus> {
         let Some(failure) = self.view.cloud.failure(&need) else { return self.observe(need, doing) };
         let since = self.memory.failing(failure.class, self.view.now.mono);
-        let (verdict, wait) = retry::blocked(failure, self.memory.failures, since, doing);
-        if since >= retry::QUIET || !failure.class.passes() {
-            self.verdict = Some(verdict);
-        }
+        let (verdict, wait) = retry::unseen(failure, self.memory.failures, since, doing);
+        self.verdict = verdict;
         self.end(Step::Nothing, Wake::After(wait))
+    }
+
+    /// Whether the VM has been out of sight for so long that it must be said, with the failure and for how long: no
+    /// list of its service comes in, and no detail was read since.
+    pub fn out_of_sight(&self) -> Option<(&'a Failure, Duration)> {
+        let (since, failure) = self.view.cloud.unlisted.as_ref()?;
+        let seen = self.view.cloud.detail.at().unwrap_or_default().max(*since);
+        let lost = self.view.now.mono.saturating_sub(seen);
+        (lost >= failure.class.patience()).then_some((failure, lost))
+    }
+
+    /// Nothing is due, and nobody can see whether the VM still stands so. The list that comes in again wakes it.
+    pub fn lose_sight(mut self, failure: &Failure, lost: Duration) -> Decision<InstanceStatus> {
+        let doing = format!("listing the instances of service {}", self.view.spec.service_id);
+        let (verdict, _) = retry::unseen(failure, 1, lost, &doing);
+        self.verdict = verdict;
+        self.sightless = true;
+        self.end(Step::Nothing, Wake::After(retry::RECHECK))
     }
 
     /// A failure that executed nothing.
@@ -245,13 +277,18 @@ impl<'a> Pass<'a> {
             }
             Step::RemoveFinalizer | Step::DropLedger | Step::SaveLedger { .. } => (step, wake),
             Step::Nothing if self.dirty => (self.save(), wake),
-            Step::Call(_) if self.dirty => (self.save(), Wake::After(Duration::ZERO)),
+            // Only the next pass sends it, and says so.
+            Step::Call(_) if self.dirty => {
+                self.verdict = None;
+                (self.save(), Wake::After(Duration::ZERO))
+            }
             Step::Nothing | Step::Call(_) => (step, wake),
         };
         if let Step::SaveLedger { ledger, .. } = &step {
             self.ledger = Some((**ledger).clone());
         }
         if let Some(verdict) = self.verdict.take() {
+            self.memory.sightless = self.sightless;
             self.give_receipt();
             let extras: Vec<Extra> = if self.compared {
                 facts::drifted(&self.drift, self.ledger.as_ref()).into_iter().collect()
@@ -310,11 +347,23 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Whether the conditions as last written say that all is well for this generation.
+    /// Whether the conditions as last written say that all is well for this generation, or was when it was last seen.
     pub fn was_settled(&self) -> bool {
         let status = self.view.status;
         status.observed_generation == Some(self.generation())
-            && crate::crd::condition::is_true(&status.conditions, ConditionType::Ready)
+            && (self.was_ready() || self.memory.sightless || conditions::is_unseen(&status.conditions))
             && status.operation.is_none()
+    }
+
+    /// Whether the conditions as last written say that this generation is a person's to mend.
+    pub fn was_stalled(&self) -> bool {
+        let status = self.view.status;
+        status.observed_generation == Some(self.generation())
+            && crate::crd::condition::is_true(&status.conditions, ConditionType::Stalled)
+    }
+
+    /// Whether `Ready` was last written as `True`.
+    pub fn was_ready(&self) -> bool {
+        crate::crd::condition::is_true(&self.view.status.conditions, ConditionType::Ready)
     }
 }

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use super::observe as ask;
+use super::operation::Followed;
 use super::pass::Pass;
 use super::validate::Checked;
-use crate::crd::{InstanceStatus, Reason};
+use super::{live, observe as ask};
+use crate::crd::{ConditionType, InstanceStatus, Reason, condition};
 use crate::decide::decision::{Call, CallAction, Decision, Need, Step, Wake};
-use crate::model::{Detail, Observed, Resume};
+use crate::model::{Action, Detail, Observed, Resume};
 
 /// A call that changes something, once everything that must be known just before is known (DESIGN 5.3).
 pub(super) fn send(
@@ -54,15 +55,7 @@ pub(super) fn preflight(
         return ask(pass, Need::Running { since: at }, "looking at running actions");
     };
     if let Some(action) = running.first() {
-        pass.memory.running_seen = Some(view.now.mono);
-        let text = format!(
-            "action {}{} of {} runs on {}; waiting for its end",
-            action.id,
-            action.process.as_deref().map(|process| format!(" ({process})")).unwrap_or_default(),
-            action.submitted_by.as_deref().unwrap_or("somebody"),
-            checked.name
-        );
-        return pass.working(Reason::ForeignActionInProgress, text, Wake::After(view.site.action_interval));
+        return wait_for(pass, checked, action);
     }
     match view.cloud.object_unchanged {
         None => ask(pass, Need::Object, "reading the object before changing the VM"),
@@ -76,5 +69,49 @@ pub(super) fn preflight(
             }
             pass.effect(step, reason, message)
         }
+    }
+}
+
+fn wait_for(mut pass: Pass<'_>, checked: &Checked, action: &Action) -> Decision<InstanceStatus> {
+    pass.memory.running_seen = Some(pass.view.now.mono);
+    let text = format!(
+        "action {}{} of {} runs on {}; waiting for its end",
+        action.id,
+        action.process.as_deref().map(|process| format!(" ({process})")).unwrap_or_default(),
+        action.submitted_by.as_deref().unwrap_or("somebody"),
+        checked.name
+    );
+    let wake = Wake::After(pass.view.site.action_interval);
+    pass.working(Reason::ForeignActionInProgress, text, wake)
+}
+
+/// Goes on waiting for somebody else's action for as long as the one list of all running actions shows it: a detail of
+/// each VM that waits would tell nothing more, and cost a call each time.
+pub(super) fn wait_on<'a>(pass: Pass<'a>, checked: &Checked) -> Followed<'a> {
+    let view = pass.view;
+    let waits = condition::find(&view.status.conditions, ConditionType::Reconciling)
+        .is_some_and(|condition| condition.reason == Reason::ForeignActionInProgress.as_str())
+        && view.status.observed_generation == Some(pass.generation())
+        && !pass.look_requested();
+    let known = view.cloud.detail.as_ref().value();
+    let is_as_known = match (known, &view.cloud.listed) {
+        (Some(detail), Observed::Present { value, .. }) => live::shows_the_same(value, detail),
+        (Some(_), Observed::Unknown) => true,
+        (Some(_), Observed::Absent { .. }) | (None, _) => false,
+    };
+    let seen_since = view.cloud.detail.at().zip(pass.memory.running_seen).is_some_and(|(at, seen)| at < seen);
+    if !waits || !is_as_known || !seen_since {
+        return Followed::Over(pass);
+    }
+    let mark = view.pass.saturating_sub(view.site.action_interval).max(pass.memory.effect_end);
+    match view.cloud.running.since(mark) {
+        Observed::Unknown => {
+            Followed::Wait(ask(pass, Need::Running { since: mark }, "looking at running actions"))
+        }
+        Observed::Present { value, .. } => match value.first() {
+            Some(action) => Followed::Wait(wait_for(pass, checked, action)),
+            None => Followed::Over(pass),
+        },
+        Observed::Absent { .. } => Followed::Over(pass),
     }
 }

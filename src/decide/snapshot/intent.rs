@@ -264,7 +264,7 @@ fn look(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId) -> Decision<Snapsho
         .iter()
         .filter(|action| evidence::possibly_ours(action, intent, &name, view.site))
         .collect();
-    let running = look.actions.iter().any(|action| action.status.is_running());
+    let running = look.actions.iter().any(|action| evidence::may_still_act(action, intent));
     if running {
         pass.memory.running_seen = Some(look.at);
     }

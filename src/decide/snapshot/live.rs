@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::outcome::say_refused;
 use super::pass::Pass;
 use crate::crd::snapshot::RecoverRequest;
 use crate::crd::{Reason, SnapshotStatus};
@@ -142,11 +143,8 @@ pub(super) fn decide(mut pass: Pass<'_>, id: SnapshotId, vm: InstanceId) -> Deci
         return expired(pass, &format!("snapshot {id}"));
     }
     let recover = recover_pending(&pass).cloned();
-    let due = past
-        || pass.memory.missing_seen.is_some()
-        || pass.look_requested()
-        || view.now.mono >= view.slot_due
-        || recover.is_some();
+    let waits = past || pass.memory.missing_seen.is_some() || pass.look_requested() || recover.is_some();
+    let due = waits || view.now.mono >= view.slot_due;
     if !due && is_settled(&pass) && !pass.memory.unsaid {
         let wake = until_next(&pass, expires);
         return pass.finish(Step::Nothing, wake);
@@ -157,6 +155,9 @@ pub(super) fn decide(mut pass: Pass<'_>, id: SnapshotId, vm: InstanceId) -> Deci
         pass.memory.slot_read = pass.memory.slot_read.max(Some(at));
     }
     match read {
+        Observed::Unknown if !waits && is_settled(&pass) => {
+            pass.observe_quietly(Need::Slot(vm), "reading the snapshot")
+        }
         Observed::Unknown => pass.observe(Need::Slot(vm), "reading the snapshot"),
         Observed::Present { value: slot, at } if slot.id == id => {
             pass.memory.missing_seen = None;
@@ -206,7 +207,8 @@ fn is_settled(pass: &Pass<'_>) -> bool {
     let status = pass.view.status;
     pass.status.operation.is_none()
         && status.observed_generation == Some(pass.generation())
-        && crate::crd::condition::is_true(&status.conditions, crate::crd::ConditionType::Ready)
+        && (crate::crd::condition::is_true(&status.conditions, crate::crd::ConditionType::Ready)
+            || conditions::is_unseen(&status.conditions))
 }
 
 fn until_next(pass: &Pass<'_>, expires: Option<jiff::Timestamp>) -> Wake {
@@ -358,8 +360,14 @@ fn present(
     }
     match pass.hold(OperationKind::Recover) {
         Hold::No => {}
-        Hold::Backoff(hold, words) | Hold::Failing(hold, words) | Hold::Refused(hold, words) => {
+        Hold::Backoff(hold, words) | Hold::Failing(hold, words) => {
             return wait(pass, format!("the recovery waits: {words}"), hold);
+        }
+        // The same words as when it was refused: until it is sent anew, or its time is over, nothing has changed.
+        Hold::Refused(hold, words) => {
+            pass.keep_available();
+            let wake = Wake::After(hold.min(left));
+            return say_refused(pass, OperationKind::Recover, vm, &words, wake);
         }
     }
     // It goes back in time: the VM must be the one that the instance names, now.

@@ -152,6 +152,16 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Asks for a fact that nothing waits for. For a while its failure leaves the status as it was.
+    pub fn observe_quietly(mut self, need: Need, doing: &str) -> Decision<SnapshotStatus> {
+        let Some(failure) = self.view.cloud.failure(&need) else { return self.observe(need, doing) };
+        let since = self.memory.failing(failure.class, self.view.now.mono);
+        let (verdict, wait) = retry::unseen(failure, self.memory.failures, since, doing);
+        self.verdict = verdict;
+        self.keep_available();
+        self.end(Step::Nothing, Wake::After(wait))
+    }
+
     pub fn blocked(mut self, failure: &Failure, doing: &str) -> Decision<SnapshotStatus> {
         let since = self.memory.failing(failure.class, self.view.now.mono);
         let (verdict, wait) = retry::blocked(failure, self.memory.failures, since, doing);
@@ -160,8 +170,12 @@ impl<'a> Pass<'a> {
         self.end(Step::Nothing, Wake::After(wait))
     }
 
-    /// `Available` as it was: the trouble is ours, not the snapshot's.
+    /// `Available` as it was: the trouble is ours, not the snapshot's. Past its end it is not, whoever can be asked.
     pub fn keep_available(&mut self) {
+        let expires = self.ledger.as_ref().and_then(|ledger| ledger.expires);
+        if expires.is_some_and(|end| self.view.now.wall >= end) && self.available.is_none() {
+            self.available = Some((false, Reason::Expired, "the snapshot has expired".to_owned()));
+        }
         let kept = crate::crd::condition::find(&self.view.status.conditions, ConditionType::Available);
         if let Some(kept) = kept.filter(|_| self.available.is_none()) {
             let reason = Reason::ALL.iter().copied().find(|reason| reason.as_str() == kept.reason);

@@ -104,7 +104,7 @@ const ROWS: &[Row] = &[
         },
         "Stalled Ambiguous",
     ),
-    ("a suspended object makes no call", |case| case.spec.suspend = true, "Ready ProgressingWithRetry"),
+    ("a suspended object makes no call", |case| case.spec.suspend = true, "Unseen ProgressingWithRetry"),
     ("a namespace that may not use the service", |case| case.allowed = false, "Stalled ServiceNotAllowed"),
     (
         "another object holds the claim on the name",

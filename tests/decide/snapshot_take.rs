@@ -116,7 +116,7 @@ const ROWS: &[Row] = &[
     ("an action runs on the VM", |case| case.runs(&[action()]), "Working ForeignActionInProgress"),
     ("the object was not read live", |case| case.cloud.object_unchanged = None, "read object"),
     ("the object changed under us", |case| case.cloud.object_unchanged = Some(false), "nothing"),
-    ("a suspended object makes no call", |case| case.spec.suspend = true, "Ready ProgressingWithRetry"),
+    ("a suspended object makes no call", |case| case.spec.suspend = true, "Unseen ProgressingWithRetry"),
     (
         "it failed a moment ago",
         |case| case.operated(OperationKind::TakeSnapshot, OperationResult::Failed, 1),

@@ -277,9 +277,11 @@ impl<'a> Pass<'a> {
             }
             Step::RemoveFinalizer | Step::DropLedger | Step::SaveLedger { .. } => (step, wake),
             Step::Nothing if self.dirty => (self.save(), wake),
-            // Only the next pass sends it, and says so.
+            // Only the next pass sends it: what is tried once more after a refusal may be refused once more.
             Step::Call(_) if self.dirty => {
-                self.verdict = None;
+                if self.was_stalled() {
+                    self.verdict = None;
+                }
                 (self.save(), Wake::After(Duration::ZERO))
             }
             Step::Nothing | Step::Call(_) => (step, wake),

@@ -56,7 +56,7 @@ async fn measured<K: Subject>(context: &Context, newest: Record<K>) -> Option<Du
     };
     let now = context.now().mono;
     context.meter.pass(record::controller::<K>(), word, now.saturating_sub(started));
-    let Ended { wake, basis } = match result {
+    let Ended { wake, basis, gone } = match result {
         Ok(ended) => ended,
         Err(error) => return Some(now + retry::<K>(context, (&key, &uid), PassError::Kube(Box::new(error)))),
     };
@@ -71,20 +71,24 @@ async fn measured<K: Subject>(context: &Context, newest: Record<K>) -> Option<Du
         }
     };
     if let Some(basis) = basis {
+        // Whatever woke it meanwhile does not concern what is let go.
+        let wakes = if gone { objects.wakes(&key, &uid) } else { wakes };
         objects.rest(&key, &uid, wakes, (basis, until));
     }
     until
 }
 
-/// How a pass ended: when to look again, and what it decided upon (`None` = it must be decided anew).
+/// How a pass ended: when to look again, what it decided upon (`None` = it must be decided anew), and whether it let the
+/// object go.
 struct Ended {
     wake: Wake,
     basis: Option<u64>,
+    gone: bool,
 }
 
 impl Ended {
     fn undecided(wake: Wake) -> Self {
-        Self { wake, basis: None }
+        Self { wake, basis: None, gone: false }
     }
 }
 
@@ -156,11 +160,12 @@ async fn pass<K: Subject>(context: &Context, newest: Record<K>) -> Result<Ended,
     if K::followed(&gathered.status).is_some() && K::followed(&decision.status).is_none() {
         K::operation_ended(context, &gathered, machine.as_ref());
     }
+    let gone = matches!(decision.step, Step::RemoveFinalizer) && gathered.object.deleting;
     let Some(wake) = conclude(context, key, &gathered, decision).await? else {
         return Ok(Ended::undecided(Wake::OnChange));
     };
     let written = K::objects(context).written(&decided);
-    Ok(Ended { wake, basis: Some(decided.basis(&written)) })
+    Ok(Ended { wake, basis: Some(decided.basis(&written)), gone })
 }
 
 fn machine_name(machine: Option<&Machine>) -> Option<(crate::model::ServiceId, String)> {
@@ -253,5 +258,5 @@ async fn undecodable<K: Subject>(
         K::wrote(context, written.record);
     }
     let written = K::objects(context).written(record);
-    Ok(Ended { wake: Wake::OnChange, basis: Some(record.basis(&written)) })
+    Ok(Ended { wake: Wake::OnChange, basis: Some(record.basis(&written)), gone: false })
 }

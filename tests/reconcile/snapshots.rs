@@ -356,3 +356,52 @@ async fn an_earlier_change_of_the_vm_is_not_taken_for_a_snapshot_that_was_lost()
     assert_eq!(world.count(Operation::SnapshotCreate), 2);
     world.audit();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_a_failed_action_left_is_ours_and_goes_with_its_object() {
+    let world = World::new();
+    let _operator = world.start();
+    with_vm(&world).await;
+    let id = world.instance("web").id();
+    let fails = FaultKind::ActionFails("the copy was not verified".to_owned());
+    world.sim.inject(Fault::once(Match::operation(Operation::SnapshotCreate), fails));
+    world.apply(manifest::snapshot("before", "web", json!({})));
+    while world.sim.running().is_empty() {
+        world.pass(Duration::from_millis(50)).await;
+    }
+    let attempt = world.snapshot("before").ledger()["intent"]["attempt"].as_str().expect("one").to_owned();
+    world.sim.seed_snapshot(id, &format!("before [{attempt}]"), "demo-sa-operator");
+    world.until_snapshot("before", "available", |seen| seen.has("Available", "True")).await;
+    world.quiet().await;
+    assert_eq!(world.count(Operation::SnapshotCreate), 1, "{}", world.tail());
+    world.api.delete("itcaresnapshots", "shop", "before").expect("it is there");
+    world.until_gone("itcaresnapshots", "before").await;
+    assert!(world.sim.snapshot(id).is_none(), "it stays behind");
+    world.audit();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_is_empty_and_refused_as_taken_is_not_asked_for_without_end() {
+    for policy in ["Wait", "Fail"] {
+        let world = World::new();
+        let _operator = world.start();
+        with_vm(&world).await;
+        let refuse = FaultKind::status(409, false);
+        world.sim.inject(Fault::always(Match::operation(Operation::SnapshotCreate), refuse));
+        world.apply(manifest::snapshot("before", "web", json!({"onSlotTaken": policy})));
+        if policy == "Wait" {
+            world.until_snapshot("before", "waiting", |seen| seen.reason() == "WaitingForSlot").await;
+            world.pass(Duration::from_secs(50 * 60)).await;
+            assert_eq!(world.snapshot("before").reason(), "WaitingForSlot");
+        }
+        world.until_snapshot("before", "taken", |seen| seen.is_stalled("SlotTaken")).await;
+        let sent = world.count(Operation::SnapshotCreate);
+        world.pass(Duration::from_secs(2 * 3600)).await;
+        assert!(world.snapshot("before").is_stalled("SlotTaken"), "{policy}: {:?}", world.snapshot("before"));
+        let tried = world.count(Operation::SnapshotCreate) - sent;
+        assert!((6..=14).contains(&tried), "{policy}: tried {tried} times in two hours");
+        world.sim.clear_faults();
+        world.until_snapshot("before", "available", |seen| seen.has("Available", "True")).await;
+        world.audit();
+    }
+}

@@ -7,7 +7,7 @@ use super::intent::succeeded;
 use super::pass::Pass;
 use super::validate::Checked;
 use super::{observe as ask, one_shot};
-use crate::crd::instance::ResizePolicy;
+use crate::crd::instance::{DriftPolicy, ResizePolicy};
 use crate::crd::status::{LastOperation, Operation};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{Decision, Need, Note, Wake};
@@ -95,13 +95,11 @@ pub(super) fn follow<'a>(pass: Pass<'a>, checked: &Checked, id: InstanceId) -> F
 }
 
 /// What was asked for of another generation may be what the VM shows now: what Git asks for since must be sent, also
-/// if it is what was sent before.
+/// if it is what was sent before. Where drift is corrected, it is sent anyway.
 fn forget_applied<'a>(mut pass: Pass<'a>, operation: &Operation) -> Pass<'a> {
-    let Some(group) = group(operation.kind).filter(|_| operation.generation != Some(pass.generation()))
-    else {
-        return pass;
-    };
     let spec = pass.view.spec;
+    let matters = operation.generation != Some(pass.generation()) && spec.drift_policy == DriftPolicy::Report;
+    let Some(group) = group(operation.kind).filter(|_| matters) else { return pass };
     pass.edit(|ledger| {
         let mut applied = groups::applied(spec, ledger);
         applied.groups.remove(&group);

@@ -74,6 +74,9 @@ fn follow(mut pass: Pass<'_>, intent: &Intent, vm: InstanceId, action: ActionId)
             ActionStatus::Success => succeeded(pass, intent, vm, action, at),
             ActionStatus::Error => {
                 let message = value.message.clone();
+                if intent.kind == OperationKind::TakeSnapshot {
+                    return left_behind(pass, intent, vm, (action, message), at);
+                }
                 failed(pass, intent, action, message)
             }
         },
@@ -197,6 +200,32 @@ fn bind(mut pass: Pass<'_>, slot: &Slot, action: Option<ActionId>) -> Decision<S
     pass.record_end(ended);
     pass.record(slot);
     proceed(pass)
+}
+
+/// It failed. What bears our mark in the slot is ours all the same: nobody else would remove it.
+fn left_behind(
+    mut pass: Pass<'_>,
+    intent: &Intent,
+    vm: InstanceId,
+    (action, message): (ActionId, Option<String>),
+    at: Duration,
+) -> Decision<SnapshotStatus> {
+    match pass.slot_since(at) {
+        Observed::Unknown => pass.observe(Need::Slot(vm), "reading the slot after a snapshot that failed"),
+        Observed::Present { value: slot, .. } if is_ours(slot, intent, pass.view.site, false) => {
+            pass.notes.push(Note {
+                warning: true,
+                reason: Reason::ActionFailed,
+                message: format!(
+                    "taking the snapshot failed (action {action}): {}; it left snapshot {}, which is kept",
+                    message.unwrap_or_default(),
+                    slot.id
+                ),
+            });
+            bind(pass, slot, Some(action))
+        }
+        Observed::Present { .. } | Observed::Absent { .. } => failed(pass, intent, action, message),
+    }
 }
 
 fn failed(

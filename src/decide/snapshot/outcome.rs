@@ -84,7 +84,7 @@ pub fn after(
 
 /// What a refused call means, in the words of the reply, whose status leads them.
 pub(super) fn say_refused(
-    pass: Pass<'_>,
+    mut pass: Pass<'_>,
     kind: OperationKind,
     vm: InstanceId,
     words: &str,
@@ -99,10 +99,13 @@ pub(super) fn say_refused(
             wake,
         );
     }
-    let message = format!("ITCare refused a snapshot of VM {vm}: {words}; its only slot is taken");
+    let message = format!(
+        "ITCare refused a snapshot of VM {vm}: {words}; its only slot is taken: remove that snapshot, or wait until it expires"
+    );
+    let waits = !pass.has_waited_for_slot();
     match pass.view.spec.on_slot_taken {
-        SlotPolicy::Wait => pass.working(Reason::WaitingForSlot, message, wake),
-        SlotPolicy::Fail => pass.stalled_until(Reason::SlotTaken, message, wake),
+        SlotPolicy::Wait if waits => pass.working(Reason::WaitingForSlot, message, wake),
+        SlotPolicy::Wait | SlotPolicy::Fail => pass.stalled_until(Reason::SlotTaken, message, wake),
     }
 }
 

@@ -141,6 +141,12 @@ impl<'a> Pass<'a> {
         self.status.instance_id = self.vm().map(InstanceId::get);
     }
 
+    /// Whether the slot has been taken for longer than the spec waits. The first time starts the wait.
+    pub fn has_waited_for_slot(&mut self) -> bool {
+        let first = *self.memory.slot_seen.get_or_insert(self.view.now.mono);
+        self.view.now.mono >= first + self.view.slot_timeout
+    }
+
     pub fn slot_since(&self, mark: Duration) -> Observed<&'a Slot> {
         self.view.cloud.slot.since(mark)
     }

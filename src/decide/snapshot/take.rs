@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::outcome::say_refused;
 use super::pass::Pass;
 use crate::crd::snapshot::{MissingInstancePolicy, SlotPolicy};
 use crate::crd::{ConditionType, Reason, SnapshotStatus, condition};
 use crate::decide::decision::{Decision, Guarded, GuardedCall, Need, Step, Wake};
 use crate::decide::retry::Hold;
 use crate::model::failure::says_http;
-use crate::model::{Ledger, Observed, OperationKind};
+use crate::model::{Ledger, Observed, OperationKind, OperationResult};
 
 /// An instance that does not exist for so long is missing.
 const SKIP_AFTER: Duration = Duration::from_secs(5);
@@ -63,6 +64,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
         let message = format!("a call on VM {id} is in flight; waiting for its outcome");
         return pass.working(Reason::WaitingForInstance, message, Wake::After(view.site.action_interval));
     }
+    let mut busy = None;
     match pass.hold(OperationKind::TakeSnapshot) {
         Hold::No => {}
         Hold::Backoff(left, message) => {
@@ -87,7 +89,7 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
             return pass.stalled_until(Reason::Rejected, text, Wake::After(left));
         }
         // The slot was taken after our look: look again.
-        Hold::Refused(..) => {}
+        Hold::Refused(left, message) => busy = Some((left, message)),
     }
     let mark = view.pass.max(pass.memory.effect_end);
     // It must be the VM that the instance names.
@@ -120,7 +122,18 @@ pub(super) fn decide(mut pass: Pass<'_>) -> Decision<SnapshotStatus> {
     if let Some(slot) = slot {
         return slot_taken(pass, slot.id.as_str());
     }
-    pass.memory.slot_seen = None;
+    // Empty, and refused as if it were taken: that counts like a taken one, and is not asked for ever.
+    let refused = pass.last(OperationKind::TakeSnapshot).is_some_and(|last| {
+        last.result == OperationResult::Refused
+            && last.message.as_deref().is_some_and(|words| says_http(words, 409))
+    });
+    if !refused {
+        pass.memory.slot_seen = None;
+    } else if let Some((left, words)) = busy
+        && (view.spec.on_slot_taken == SlotPolicy::Fail || pass.has_waited_for_slot())
+    {
+        return say_refused(pass, OperationKind::TakeSnapshot, id, &words, Wake::After(left));
+    }
     let Observed::Present { value: running, .. } = view.cloud.running.since(slot_at) else {
         return pass.observe(Need::Running { since: slot_at }, "looking at running actions");
     };

@@ -179,6 +179,9 @@ pub struct Ledger {
     /// What was sent and completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
+    /// Hash of the fields that only a creation carries, as the VM was made or taken over with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<String>,
     /// Groups that are not sent again until their wish changes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<Group, Held>,
@@ -243,6 +246,7 @@ impl Ledger {
             deletes: false,
             expires: None,
             unseen: false,
+            locked: None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::look::{in_service, refused_words};
 use super::operation::Followed;
 use super::pass::Pass;
 use super::validate::Checked;
-use super::{facts, live, new_ledger, observe as ask, resume};
+use super::{facts, live, locked, new_ledger, observe as ask, resume};
 use crate::crd::instance::{AdoptionPolicy, ITCareInstanceSpec};
 use crate::crd::{InstanceStatus, Reason};
 use crate::decide::decision::{CreateRequest, Decision, Guarded, GuardedCall, Need, Step, Wake};
@@ -173,7 +173,14 @@ pub(super) fn bind<'a>(
         Origin::Adopted => groups::all_applied(pass.view.spec),
         Origin::Created => ledger.applied.take().unwrap_or_else(|| sent_at_creation(pass.view.spec)),
     });
+    // What was sent with the creation, which the spec may have left since, or what stands where a VM is taken over.
+    let made_with = ledger.locked.take().filter(|_| origin == Origin::Created);
+    ledger.locked = Some(made_with.unwrap_or_else(|| locked::fingerprint(pass.view.spec)));
+    let strays = ledger.locked.as_deref() != Some(&*locked::fingerprint(pass.view.spec));
     pass.change(ledger);
+    if strays {
+        return pass.stalled(Reason::InvalidSpec, locked::message(checked));
+    }
     live::decide(pass, checked, detail.id)
 }
 
@@ -275,6 +282,7 @@ fn create(pass: Pass<'_>, checked: &Checked) -> Decision<InstanceStatus> {
     ledger.name = Some(checked.name.clone());
     ledger.service = Some(checked.service);
     ledger.applied = Some(sent_at_creation(view.spec));
+    ledger.locked = Some(locked::fingerprint(view.spec));
     let guarded = Guarded {
         ledger: Box::new(ledger),
         request: None,

@@ -10,6 +10,7 @@ mod facts;
 mod groups;
 mod intent;
 mod live;
+mod locked;
 mod look;
 mod one_shot;
 mod operation;
@@ -108,6 +109,12 @@ fn proceed(mut pass: Pass<'_>, checked: &validate::Checked) -> Decision<Instance
         );
     }
     pass.mark_observed();
+    let made_with = pass.ledger.as_ref().filter(|ledger| ledger.instance.is_some());
+    if let Some(made_with) = made_with.and_then(|ledger| ledger.locked.as_deref())
+        && made_with != locked::fingerprint(view.spec)
+    {
+        return pass.stalled(Reason::InvalidSpec, locked::message(checked));
+    }
     match pass.ledger.as_ref().and_then(|ledger| ledger.instance) {
         Some(id) => live::decide(pass, checked, id),
         None => adopt::decide(pass, checked),

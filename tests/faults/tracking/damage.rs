@@ -138,6 +138,7 @@ pub fn fields() -> Vec<Damage> {
         damage("applied-changed", Ends::Well, |scene| {
             change(scene, "applied", |_, _| json!({"v": 1, "size": "0000", "power": "0000"}));
         }),
+        damage("locked-removed", Ends::Safely, |scene| remove(scene, "locked")),
         damage("resume-removed", Ends::Safely, |scene| remove(scene, "resume")),
         damage("resume-added", Ends::Well, |scene| {
             alter(scene, |ledger| ledger["resume"] = json!("Resize"));

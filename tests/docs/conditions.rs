@@ -168,7 +168,10 @@ pub fn page() -> String {
          on by itself once its cause is gone; nothing has to be restarted.\n",
     );
     let sections = [
-        (ConditionType::Ready, "the newest spec is carried out; stopped as asked is ready too"),
+        (
+            ConditionType::Ready,
+            "the newest spec is carried out; stopped as asked is ready too; `Unknown`: it was, and ITCare cannot be read for minutes",
+        ),
         (ConditionType::Available, "the snapshot can be recovered now (snapshots only)"),
         (ConditionType::Reconciling, "work goes on, or is waited for; nobody need act"),
         (ConditionType::Stalled, "a person must act; the message names field or id, value and cure"),

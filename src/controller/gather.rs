@@ -27,6 +27,7 @@ pub fn machine<K: Subject>(context: &Context, record: &Record<K>, spec: &K::Spec
 pub fn start<K: Subject>(context: &Context, record: Record<K>) -> Option<(Gathered<K>, Option<Machine>)> {
     let key = record.key.clone();
     let uid = record.uid.to_string();
+    let wakes = K::objects(context).wakes(&key, &uid);
     let spec = record.spec().ok()?;
     let status = record.status();
     let annotation = record.ledger();
@@ -74,6 +75,7 @@ pub fn start<K: Subject>(context: &Context, record: Record<K>) -> Option<(Gather
         memory,
         pass: now.mono,
         ledger_fits,
+        wakes,
         due,
         more,
     };
@@ -117,6 +119,7 @@ pub async fn read<K: Subject>(
         gathered.cloud.failures.push((need, failure));
     }
     if let Some(machine) = machine {
+        gathered.wakes = K::objects(context).wakes(&gathered.object.key, &gathered.object.uid);
         let ledger = gathered.ledger.as_ref().ok().and_then(Option::as_ref).filter(|_| gathered.ledger_fits);
         refresh(context, &mut gathered.cloud, machine, ledger);
         learn(context, gathered);

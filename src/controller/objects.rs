@@ -22,7 +22,7 @@ struct Entry<K: Kind> {
     latest: Option<Record<K>>,
     /// What the last pass decided upon, and until when that stands; `None` = the object must be looked at.
     rest: Option<Rest>,
-    /// How often it was woken: a pass that began before the last time has not seen why.
+    /// How often it was woken: a pass that looked before the last time has not seen why.
     wakes: u32,
     /// Only of objects with something to remember.
     more: Option<Box<More>>,
@@ -170,7 +170,7 @@ impl<K: Kind> Objects<K> {
         self.with(key, uid, |entry| entry.wakes).unwrap_or_default()
     }
 
-    /// A pass ended that began when the object had been woken so often: as long as the object is what it decided upon,
+    /// A pass ended that saw all when the object had been woken so often: as long as the object is what it decided upon,
     /// nothing is due before `until` (on the monotonic clock; `None` = before something changes). Our own writes come
     /// back as events, and an event would cut every wait short.
     pub fn rest(&self, key: &ObjectKey, uid: &str, wakes: u32, (basis, until): (u64, Option<Duration>)) {

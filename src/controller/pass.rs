@@ -48,7 +48,6 @@ async fn measured<K: Subject>(context: &Context, newest: Record<K>) -> Option<Du
     let (key, uid) = (newest.key.clone(), newest.uid.clone());
     let objects = K::objects(context);
     let started = context.now().mono;
-    let wakes = objects.wakes(&key, &uid);
     let result = pass::<K>(context, newest).await;
     let word = match &result {
         Ok(_) => "ok",
@@ -56,7 +55,7 @@ async fn measured<K: Subject>(context: &Context, newest: Record<K>) -> Option<Du
     };
     let now = context.now().mono;
     context.meter.pass(record::controller::<K>(), word, now.saturating_sub(started));
-    let Ended { wake, basis, gone } = match result {
+    let Ended { wake, stands } = match result {
         Ok(ended) => ended,
         Err(error) => return Some(now + retry::<K>(context, (&key, &uid), PassError::Kube(Box::new(error)))),
     };
@@ -70,25 +69,22 @@ async fn measured<K: Subject>(context: &Context, newest: Record<K>) -> Option<Du
             Some(now + if long { context.chance.jitter(wait) } else { wait })
         }
     };
-    if let Some(basis) = basis {
-        // Whatever woke it meanwhile does not concern what is let go.
-        let wakes = if gone { objects.wakes(&key, &uid) } else { wakes };
+    if let Some((basis, wakes)) = stands {
         objects.rest(&key, &uid, wakes, (basis, until));
     }
     until
 }
 
-/// How a pass ended: when to look again, what it decided upon (`None` = it must be decided anew), and whether it let the
-/// object go.
+/// How a pass ended: when to look again, and what it decided upon, with how often the object had been woken by then
+/// (`None` = it must be decided anew).
 struct Ended {
     wake: Wake,
-    basis: Option<u64>,
-    gone: bool,
+    stands: Option<(u64, u32)>,
 }
 
 impl Ended {
     fn undecided(wake: Wake) -> Self {
-        Self { wake, basis: None, gone: false }
+        Self { wake, stands: None }
     }
 }
 
@@ -164,8 +160,11 @@ async fn pass<K: Subject>(context: &Context, newest: Record<K>) -> Result<Ended,
     let Some(wake) = conclude(context, key, &gathered, decision).await? else {
         return Ok(Ended::undecided(Wake::OnChange));
     };
-    let written = K::objects(context).written(&decided);
-    Ok(Ended { wake, basis: Some(decided.basis(&written)), gone })
+    let objects = K::objects(context);
+    let written = objects.written(&decided);
+    // Whatever wakes it from now on does not concern what is let go.
+    let wakes = if gone { objects.wakes(key, &gathered.object.uid) } else { gathered.wakes };
+    Ok(Ended { wake, stands: Some((decided.basis(&written), wakes)) })
 }
 
 fn machine_name(machine: Option<&Machine>) -> Option<(crate::model::ServiceId, String)> {
@@ -234,6 +233,7 @@ async fn undecodable<K: Subject>(
     record: &Record<K>,
     why: &str,
 ) -> Result<Ended, kube::Error> {
+    let wakes = K::objects(context).wakes(&record.key, &record.uid);
     let old = record.status();
     let (key, generation) = (&record.key, record.generation.unwrap_or_default());
     let message = format!(
@@ -258,5 +258,5 @@ async fn undecodable<K: Subject>(
         K::wrote(context, written.record);
     }
     let written = K::objects(context).written(record);
-    Ok(Ended { wake: Wake::OnChange, basis: Some(record.basis(&written)), gone: false })
+    Ok(Ended { wake: Wake::OnChange, stands: Some((record.basis(&written), wakes)) })
 }

@@ -47,12 +47,14 @@ pub async fn run(
         }
     };
     tokio::select! {
-        () = passes => {}
+        // What changed in the cloud wakes its objects before a pass goes on that sees it anyway.
+        biased;
+        () = hear(&context, changes) => {}
         () = follow::<ITCareInstance>(&context, &watches, &namespaces, &health, &instances) => {}
         () = follow::<ITCareSnapshot>(&context, &watches, &namespaces, &health, &snapshots) => {}
-        () = hear(&context, changes) => {}
         () = census(&context, &health) => {}
         () = reigns(&context) => {}
+        () = passes => {}
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Gathered<K: Subject> {
     pub memory: Memory,
     /// Whether the ledger is of this very object.
     pub ledger_fits: bool,
+    /// How often the object had been woken when this was seen.
+    pub wakes: u32,
     /// When the pass began.
     pub pass: Duration,
     /// When a look is due though nothing asks for it.

@@ -130,11 +130,12 @@ impl Inventory {
 
     /// Answers whoever waits, and says what changed.
     pub(super) fn tell(&self, changes: Vec<Changed>) {
-        self.answer();
+        // Before the answer: whoever asked has then been woken by what it is about to see, and not once more for it.
         for change in changes {
             // Nobody listens any more only at shutdown.
             let _ = self.0.changed.send(change);
         }
+        self.answer();
     }
 
     /// Several ids that nobody deleted vanished within one sweep: the account may have lost its sight.

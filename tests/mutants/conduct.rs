@@ -353,7 +353,7 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test(
             "reconcile",
             "claims::the_object_that_records_a_vm_keeps_it_against_an_older_one",
-            &["not within two hours: instance older: without the claim"],
+            &["\"message\": \"shop/older already manages PWEB in service 13"],
         ),
     },
     Mutant {
@@ -367,7 +367,7 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test(
             "reconcile",
             "claims::the_object_whose_call_may_be_in_flight_keeps_the_name_against_an_older_one",
-            &["not within two hours: instance older: without the claim"],
+            &["left: 2\n right: 1", "DelayedEffect"],
         ),
     },
     Mutant {

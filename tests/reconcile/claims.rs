@@ -35,7 +35,11 @@ async fn the_object_that_records_a_vm_keeps_it_against_an_older_one() {
 
 #[tokio::test(start_paused = true)]
 async fn the_object_whose_call_may_be_in_flight_keeps_the_name_against_an_older_one() {
-    for kind in [FaultKind::DropAfter, FaultKind::HangForever { effect: true }] {
+    for kind in [
+        FaultKind::DropAfter,
+        FaultKind::HangForever { effect: true },
+        FaultKind::DelayedEffect { after: Duration::from_secs(60), hang: true },
+    ] {
         let world = World::lax();
         let _operator = world.start();
         world.apply(second("older", json!({"managementPolicy": "Observe"})));

@@ -367,7 +367,10 @@ pub const MUTANTS: &[Mutant] = &[
         killer: test(
             "reconcile",
             "claims::the_object_whose_call_may_be_in_flight_keeps_the_name_against_an_older_one",
-            &["left: 2\n right: 1", "DelayedEffect"],
+            &[
+                "not within two hours: instance older: without the claim",
+                "\"message\": \"PWEB (5220150) runs\"",
+            ],
         ),
     },
     Mutant {

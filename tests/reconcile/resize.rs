@@ -237,3 +237,21 @@ async fn power_that_is_owed_and_does_not_come_back_is_told_and_comes_back_once_i
     assert!(world.instance("web").ledger().get("resume").is_none());
     world.audit();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_edited_while_a_resize_waits_for_a_stopped_vm_is_told_under_its_own_generation() {
+    let world = World::new();
+    world.sim.quirks(|quirks| quirks.resize_needs_stop = true);
+    let _operator = world.start();
+    world.apply(manifest::instance("web"));
+    world.until_reason("web", "Running").await;
+    world.patch("web", json!({"size": "4cpu8gb"}));
+    world.until("web", "power off", |seen| seen.is_stalled("PowerOffRequired")).await;
+    world.pass(Duration::from_secs(600)).await;
+    world.patch("web", json!({"patching": {"excluded": false, "group": 2}}));
+    world.quiet().await;
+    let web = world.instance("web");
+    assert!(web.is_stalled("PowerOffRequired"), "{web:?}");
+    assert_eq!(web.condition("Ready").expect("it has one")["observedGeneration"], 3, "{web:?}");
+    world.audit();
+}

@@ -359,9 +359,9 @@ impl<'a> Pass<'a> {
 
     /// Whether the conditions as last written say that this generation is a person's to mend.
     pub fn was_stalled(&self) -> bool {
-        let status = self.view.status;
-        status.observed_generation == Some(self.generation())
-            && crate::crd::condition::is_true(&status.conditions, ConditionType::Stalled)
+        let stalled = crate::crd::condition::find(&self.view.status.conditions, ConditionType::Stalled);
+        // Its own generation: after a call, the rest of the status is of this one already.
+        stalled.is_some_and(|stalled| stalled.observed_generation == Some(self.generation()))
     }
 
     /// Whether `Ready` was last written as `True`.

@@ -12,8 +12,8 @@ mod seen;
 pub mod transport;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use itcare_lab::memory::MemoryApi;

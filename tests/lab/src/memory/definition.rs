@@ -82,7 +82,7 @@ impl Definition {
         let version = versions.iter().find(|version| version["storage"] == true)?;
         let schema = &version["schema"]["openAPIV3Schema"];
         let mut shapes = Shapes::common();
-        shapes.learn(schema, "");
+        shapes.learn(schema);
         Some(Self {
             group: spec["group"].as_str()?.to_owned(),
             version: version["name"].as_str()?.to_owned(),

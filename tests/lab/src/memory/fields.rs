@@ -5,6 +5,7 @@
 //! (`ownership`) and when that matters (`store`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -12,15 +13,17 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     /// A key of a map.
-    Field(String),
+    Field(Arc<str>),
     /// The item of a keyed list, by its keys as JSON.
-    Item(String),
+    Item(Arc<str>),
     /// A member of a set, as JSON.
-    Member(String),
+    Member(Arc<str>),
 }
 
 pub(super) type Path = Vec<Step>;
 pub(super) type Paths = BTreeSet<Path>;
+/// Every leaf with its value.
+pub(super) type Leaves = BTreeMap<Path, Value>;
 
 /// How a list (or map) merges, where it is not the default: lists as a whole, maps key by key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,23 +36,33 @@ pub(super) enum Shape {
     Atomic,
 }
 
-/// Shapes by their place: field names joined with dots, `[]` for "in an item", `*` for any key.
+/// The shape of a value and of what is in it. Only what is not the default is kept, so that most ways down end soon.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Shapes(BTreeMap<String, Shape>);
+pub(super) struct Shapes {
+    own: Option<Shape>,
+    fields: BTreeMap<String, Shapes>,
+    /// Of the keys that `fields` does not name.
+    any: Option<Box<Shapes>>,
+    items: Option<Box<Shapes>>,
+}
 
 impl Shapes {
     /// What every object has.
     pub(super) fn common() -> Self {
-        let keyed = |key: &str| Shape::Keyed(vec![key.to_owned()]);
-        Self(BTreeMap::from([
-            ("metadata.finalizers".to_owned(), Shape::Set),
-            ("metadata.ownerReferences".to_owned(), keyed("uid")),
-            ("status.conditions".to_owned(), keyed("type")),
-        ]))
+        let of = |own| Self { own: Some(own), ..Self::default() };
+        let keyed = |key: &str| of(Shape::Keyed(vec![key.to_owned()]));
+        let map = |fields: Vec<(&str, Self)>| Self {
+            fields: fields.into_iter().map(|(name, shapes)| (name.to_owned(), shapes)).collect(),
+            ..Self::default()
+        };
+        map(vec![
+            ("metadata", map(vec![("finalizers", of(Shape::Set)), ("ownerReferences", keyed("uid"))])),
+            ("status", map(vec![("conditions", keyed("type"))])),
+        ])
     }
 
     /// Adds what a definition's schema says.
-    pub(super) fn learn(&mut self, schema: &Value, place: &str) {
+    pub(super) fn learn(&mut self, schema: &Value) {
         let list_type = schema["x-kubernetes-list-type"].as_str();
         let shape = match (list_type, schema["x-kubernetes-map-type"].as_str()) {
             (Some("map"), _) => {
@@ -60,81 +73,83 @@ impl Shapes {
             (_, Some("atomic")) => Some(Shape::Atomic),
             _ => None,
         };
-        if let Some(shape) = shape {
-            self.0.insert(place.to_owned(), shape);
+        if shape.is_some() {
+            self.own = shape;
         }
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            self.learn(property, &join(place, name));
+            let mut below = self.fields.remove(name).unwrap_or_default();
+            below.learn(property);
+            if !below.is_default() {
+                self.fields.insert(name.clone(), below);
+            }
         }
-        if schema["items"].is_object() {
-            self.learn(&schema["items"], &join(place, "[]"));
-        }
-        if schema["additionalProperties"].is_object() {
-            self.learn(&schema["additionalProperties"], &join(place, "*"));
+        for (part, of) in [("items", &mut self.items), ("additionalProperties", &mut self.any)] {
+            if schema[part].is_object() {
+                let mut below = of.take().unwrap_or_default();
+                below.learn(&schema[part]);
+                *of = Some(below).filter(|below| !below.is_default());
+            }
         }
     }
 
-    fn at(&self, place: &str) -> Option<&Shape> {
-        self.0.get(place).or_else(|| {
-            let (parent, _) = place.rsplit_once('.')?;
-            self.0.get(&join(parent, "*"))
-        })
+    fn is_default(&self) -> bool {
+        self.own.is_none() && self.fields.is_empty() && self.any.is_none() && self.items.is_none()
+    }
+
+    pub(super) fn field(&self, name: &str) -> &Self {
+        self.fields.get(name).or(self.any.as_deref()).unwrap_or(&DEFAULT)
+    }
+
+    fn item(&self) -> &Self {
+        self.items.as_deref().unwrap_or(&DEFAULT)
+    }
+
+    fn step(&self, step: &Step) -> &Self {
+        match step {
+            Step::Field(name) => self.field(name),
+            Step::Item(_) | Step::Member(_) => self.item(),
+        }
     }
 }
 
-fn join(place: &str, name: &str) -> String {
-    if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
-}
+static DEFAULT: Shapes = Shapes { own: None, fields: BTreeMap::new(), any: None, items: None };
 
-/// Every leaf with its value. A keyed item also has a leaf of its own, for its existence.
-pub(super) fn leaves(value: &Value, shapes: &Shapes) -> BTreeMap<Path, Value> {
-    let mut found = BTreeMap::new();
-    collect(value, shapes, "", &mut Vec::new(), &mut found);
-    found
-}
-
-fn is_empty_list_of_items(value: &Value, shapes: &Shapes, place: &str) -> bool {
-    *value == json!([]) && matches!(shapes.at(place), Some(Shape::Keyed(_) | Shape::Set))
+fn is_empty_list_of_items(value: &Value, shapes: &Shapes) -> bool {
+    matches!(value, Value::Array(items) if items.is_empty())
+        && matches!(shapes.own, Some(Shape::Keyed(_) | Shape::Set))
 }
 
 /// Without the lists of items that have none: who applies one owns nothing by it.
-pub(super) fn without_empty_lists(
-    mut leaves: BTreeMap<Path, Value>,
-    shapes: &Shapes,
-) -> BTreeMap<Path, Value> {
+pub(super) fn without_empty_lists(mut leaves: Leaves, shapes: &Shapes) -> Leaves {
     leaves.retain(|path, value| {
-        let names = path.iter().map(|step| match step {
-            Step::Field(name) => name.as_str(),
-            Step::Item(_) | Step::Member(_) => "[]",
-        });
-        let place = names.collect::<Vec<_>>().join(".");
-        !is_empty_list_of_items(value, shapes, &place)
+        let shapes = path.iter().fold(shapes, |shapes, step| shapes.step(step));
+        !is_empty_list_of_items(value, shapes)
     });
     leaves
 }
 
 /// The value without its empty lists of items.
 pub(super) fn without_empty_items(value: &Value, shapes: &Shapes) -> Value {
-    fn prune(value: &mut Value, shapes: &Shapes, place: &str) {
+    fn prune(value: &mut Value, shapes: &Shapes) {
         let Value::Object(fields) = value else { return };
         fields.retain(|name, inner| {
-            let place = join(place, name);
-            prune(inner, shapes, &place);
-            !is_empty_list_of_items(inner, shapes, &place)
+            let shapes = shapes.field(name);
+            prune(inner, shapes);
+            !is_empty_list_of_items(inner, shapes)
         });
     }
     let mut pruned = value.clone();
-    prune(&mut pruned, shapes, "");
+    prune(&mut pruned, shapes);
     pruned
 }
 
-fn collect(value: &Value, shapes: &Shapes, place: &str, path: &mut Path, found: &mut BTreeMap<Path, Value>) {
-    let shape = shapes.at(place);
-    match (value, shape) {
+/// The leaves of a value at a path. A keyed item also has a leaf of its own, for its existence.
+pub(super) fn collect(value: &Value, shapes: &Shapes, path: &mut Path, found: &mut Leaves) {
+    match (value, &shapes.own) {
         (Value::Object(fields), None) if !fields.is_empty() => {
             for (name, inner) in fields {
-                path.push(Step::Field(name.clone()));
-                collect(inner, shapes, &join(place, name), path, found);
+                path.push(Step::Field(name.as_str().into()));
+                collect(inner, shapes.field(name), path, found);
                 path.pop();
             }
         }
@@ -143,10 +158,9 @@ fn collect(value: &Value, shapes: &Shapes, place: &str, path: &mut Path, found: 
                 path.push(step(item, shape));
                 if let (Shape::Keyed(_), Value::Object(fields)) = (shape, item) {
                     found.insert(path.clone(), Value::Null);
-                    let place = join(place, "[]");
                     for (name, inner) in fields {
-                        path.push(Step::Field(name.clone()));
-                        collect(inner, shapes, &join(&place, name), path, found);
+                        path.push(Step::Field(name.as_str().into()));
+                        collect(inner, shapes.item().field(name), path, found);
                         path.pop();
                     }
                 } else {
@@ -168,37 +182,32 @@ fn step(item: &Value, shape: &Shape) -> Step {
     match shape {
         Shape::Keyed(keys) => {
             let key: Map<_, _> = keys.iter().map(|key| (key.clone(), item[key].clone())).collect();
-            Step::Item(Value::Object(key).to_string())
+            Step::Item(Value::Object(key).to_string().into())
         }
-        Shape::Set | Shape::Atomic => Step::Member(item.to_string()),
+        Shape::Set | Shape::Atomic => Step::Member(item.to_string().into()),
     }
 }
 
-/// `applied` laid over `live`: what only `live` has stays.
-pub(super) fn merge(live: &Value, applied: &Value, shapes: &Shapes) -> Value {
-    merge_at(live, applied, shapes, "")
-}
-
-fn merge_at(live: &Value, applied: &Value, shapes: &Shapes, place: &str) -> Value {
-    match (live, applied, shapes.at(place)) {
+/// Lays `applied` over `live`: what only `live` has stays.
+pub(super) fn merge(live: &mut Value, applied: &Value, shapes: &Shapes) {
+    match (&mut *live, applied, &shapes.own) {
         (Value::Object(old), Value::Object(new), None) => {
-            let mut merged = old.clone();
             for (name, value) in new {
-                let inner =
-                    merge_at(old.get(name).unwrap_or(&Value::Null), value, shapes, &join(place, name));
-                merged.insert(name.clone(), inner);
+                match old.get_mut(name) {
+                    Some(inner) => merge(inner, value, shapes.field(name)),
+                    None => _ = old.insert(name.clone(), value.clone()),
+                }
             }
-            Value::Object(merged)
         }
         (Value::Array(old), Value::Array(new), Some(shape @ (Shape::Keyed(_) | Shape::Set))) => {
-            Value::Array(merge_items(old, new, shapes, shape, place))
+            *old = merge_items(old, new, shapes, shape);
         }
-        _ => applied.clone(),
+        _ => *live = applied.clone(),
     }
 }
 
 /// Shared items take the applied order; what only the live list has keeps its place among them.
-fn merge_items(old: &[Value], new: &[Value], shapes: &Shapes, shape: &Shape, place: &str) -> Vec<Value> {
+fn merge_items(old: &[Value], new: &[Value], shapes: &Shapes, shape: &Shape) -> Vec<Value> {
     let old: Vec<_> = old.iter().map(|item| (step(item, shape), item)).collect();
     let new: Vec<_> = new.iter().map(|item| (step(item, shape), item)).collect();
     let in_new = |wanted: &Step| new.iter().any(|(found, _)| found == wanted);
@@ -218,10 +227,9 @@ fn merge_items(old: &[Value], new: &[Value], shapes: &Shapes, shape: &Shape, pla
         }
         match in_old(key) {
             Some(live) => {
-                merged.push(match shape {
-                    Shape::Keyed(_) => merge_at(live, item, shapes, &join(place, "[]")),
-                    Shape::Set | Shape::Atomic => (*item).clone(),
-                });
+                let mut both = live.clone();
+                merge(&mut both, item, shapes.item());
+                merged.push(both);
                 if let [(first, _), tail @ ..] = rest
                     && first == key
                 {
@@ -245,35 +253,34 @@ pub(super) fn remove(value: &mut Value, gone: &Paths, kept: &Paths, shapes: &Sha
     for path in order {
         let below = |other: &Path| other.len() >= path.len() && other[..path.len()] == path[..];
         if !kept.iter().any(below) {
-            remove_at(value, path, shapes, "", true);
+            remove_at(value, path, shapes, true);
         }
     }
 }
 
 /// True when the value itself became empty and should go with its last content.
-fn remove_at(value: &mut Value, path: &[Step], shapes: &Shapes, place: &str, root: bool) -> bool {
+fn remove_at(value: &mut Value, path: &[Step], shapes: &Shapes, root: bool) -> bool {
     let Some((first, rest)) = path.split_first() else { return false };
     match (value, first) {
         (Value::Object(fields), Step::Field(name)) => {
-            let empty = match fields.get_mut(name) {
+            let empty = match fields.get_mut(&**name) {
                 Some(_) if rest.is_empty() => true,
-                Some(inner) => remove_at(inner, rest, shapes, &join(place, name), false),
+                Some(inner) => remove_at(inner, rest, shapes.field(name), false),
                 None => return false,
             };
             if empty {
-                fields.remove(name);
+                fields.remove(&**name);
             }
             empty && fields.is_empty() && !root
         }
         (Value::Array(items), Step::Item(_) | Step::Member(_)) => {
-            let Some(shape) = shapes.at(place) else { return false };
+            let Some(shape) = &shapes.own else { return false };
             let Some(index) = items.iter().position(|item| step(item, shape) == *first) else { return false };
             if rest.is_empty() {
                 items.remove(index);
             } else {
                 // An item lives as long as its own leaf does, however little is left in it.
-                let inside = join(place, "[]");
-                remove_at(&mut items[index], rest, shapes, &inside, true);
+                remove_at(&mut items[index], rest, shapes.item(), true);
             }
             items.is_empty()
         }
@@ -323,6 +330,12 @@ pub(super) fn fields_v1(paths: &Paths) -> Value {
 mod tests {
     use super::*;
 
+    fn leaves(value: &Value, shapes: &Shapes) -> Leaves {
+        let mut found = Leaves::new();
+        collect(value, shapes, &mut Path::new(), &mut found);
+        found
+    }
+
     fn conditions(types: &[&str]) -> Value {
         let items: Vec<_> = types.iter().map(|name| json!({"type": name, "status": "True"})).collect();
         json!({"status": {"conditions": items}})
@@ -346,7 +359,8 @@ mod tests {
             (vec!["A"], vec!["B", "A"], vec!["B", "A"]),
             (vec!["X"], vec!["A"], vec!["X", "A"]),
         ] {
-            let merged = merge(&conditions(&live), &conditions(&applied), &shapes);
+            let mut merged = conditions(&live);
+            merge(&mut merged, &conditions(&applied), &shapes);
             assert_eq!(order(&merged), expected, "{live:?} {applied:?}");
         }
     }
@@ -377,7 +391,6 @@ mod tests {
             &json!({"properties": {"spec": {"properties": {"volumes": {
                 "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"], "items": {"properties": {"tags": {"x-kubernetes-list-type": "set"}}}
             }}}}}),
-            "",
         );
         let found = leaves(&json!({"spec": {"volumes": [{"id": 1, "tags": ["a"]}]}}), &shapes);
         let last: Vec<_> = found.keys().filter_map(|path| path.last().cloned()).collect();

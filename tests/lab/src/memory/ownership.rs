@@ -2,12 +2,10 @@
 //!
 //! Not here: merging values (`fields`).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::fields::{Path, Paths, Shapes, Step, fields_v1, leaves};
+use super::fields::{Leaves, Path, Paths, Shapes, Step, collect, fields_v1};
 
 /// Who writes, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +45,7 @@ impl Owners {
     }
 
     /// The fields of `applied` that others own with another value.
-    pub(super) fn conflicts(
-        &self,
-        writer: &Writer,
-        applied: &BTreeMap<Path, Value>,
-        live: &BTreeMap<Path, Value>,
-    ) -> Result<(), Failure> {
+    pub(super) fn conflicts(&self, writer: &Writer, applied: &Leaves, live: &Leaves) -> Result<(), Failure> {
         let differs = |path: &Path| applied.get(path).is_some_and(|value| live.get(path) != Some(value));
         let mut found: Vec<_> = Vec::new();
         for share in self.0.iter().filter(|share| share.writer != *writer) {
@@ -68,12 +61,7 @@ impl Owners {
     }
 
     /// After an apply: the writer owns exactly `applied`; who held another value loses the field.
-    pub(super) fn apply(
-        &mut self,
-        writer: &Writer,
-        applied: &BTreeMap<Path, Value>,
-        old: &BTreeMap<Path, Value>,
-    ) {
+    pub(super) fn apply(&mut self, writer: &Writer, applied: &Leaves, old: &Leaves) {
         for share in self.0.iter_mut().filter(|share| share.writer != *writer) {
             share.paths.retain(|path| match applied.get(path) {
                 Some(value) => old.get(path) == Some(value),
@@ -84,12 +72,7 @@ impl Owners {
     }
 
     /// After an update: the writer also owns every leaf that is new or changed, and alone.
-    pub(super) fn update(
-        &mut self,
-        writer: &Writer,
-        old: &BTreeMap<Path, Value>,
-        new: &BTreeMap<Path, Value>,
-    ) {
+    pub(super) fn update(&mut self, writer: &Writer, old: &Leaves, new: &Leaves) {
         let changed: Paths = new
             .iter()
             .filter(|(path, value)| old.get(*path) != Some(*value))
@@ -105,7 +88,7 @@ impl Owners {
     }
 
     /// Forgets fields that are gone, and owners of nothing.
-    pub(super) fn prune(&mut self, present: &BTreeMap<Path, Value>) {
+    pub(super) fn prune(&mut self, present: &Leaves) {
         for share in &mut self.0 {
             share.paths.retain(|path| present.contains_key(path));
         }
@@ -150,20 +133,24 @@ impl Owners {
 }
 
 /// What of an object can be owned: not its identity, and nothing that the server writes itself.
-pub(super) fn owned_leaves(object: &Value, shapes: &Shapes) -> BTreeMap<Path, Value> {
-    const USERS: [&str; 4] = ["labels", "annotations", "finalizers", "ownerReferences"];
-    let mut view = object.clone();
-    if let Value::Object(fields) = &mut view {
-        fields.remove("apiVersion");
-        fields.remove("kind");
-        if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
-            metadata.retain(|name, _| USERS.contains(&name.as_str()));
-            if metadata.is_empty() {
-                fields.remove("metadata");
+pub(super) fn owned_leaves(object: &Value, shapes: &Shapes) -> Leaves {
+    let mut found = Leaves::new();
+    for (name, value) in object.as_object().into_iter().flatten() {
+        match name.as_str() {
+            "apiVersion" | "kind" => {}
+            "metadata" => {
+                let shapes = shapes.field(name);
+                for part in ["labels", "annotations", "finalizers", "ownerReferences"] {
+                    if let Some(value) = value.get(part) {
+                        let mut path = vec![Step::Field("metadata".into()), Step::Field(part.into())];
+                        collect(value, shapes.field(part), &mut path, &mut found);
+                    }
+                }
             }
+            _ => collect(value, shapes.field(name), &mut vec![Step::Field(name.as_str().into())], &mut found),
         }
     }
-    leaves(&view, shapes)
+    found
 }
 
 fn dotted(path: &Path) -> String {

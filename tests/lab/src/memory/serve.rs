@@ -24,7 +24,7 @@ use super::{MemoryApi, Recorded, State};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
-type Answer = Result<(u16, Value), Failure>;
+type Answer = Result<(u16, Arc<Value>), Failure>;
 
 /// Lists that are being read page by page, as they were when their first page was read.
 #[derive(Default)]
@@ -167,7 +167,7 @@ impl MemoryApi {
         let answer = call.run(&mut self.state(), &now);
         self.shared.changed.notify_waiters();
         let (code, value) = answer?;
-        Ok((code, if call.metadata_only { metadata_of(&value) } else { value }))
+        Ok((code, if call.metadata_only { Arc::new(metadata_of(&value)) } else { value }))
     }
 }
 
@@ -194,7 +194,7 @@ impl Call {
             name: name.clone(),
         };
         let write = Write { writer: self.writer(part)?, part, now: now.to_owned() };
-        let found = |object: Arc<Value>| (200, (*object).clone());
+        let found = |object| (200, object);
         match self.verb {
             Verb::Get => {
                 let object = state.store.get(&key);
@@ -203,16 +203,16 @@ impl Call {
             Verb::List | Verb::Watch => self.list(state, &definition),
             Verb::Create => {
                 let created = state.store.create(&definition, namespace, &self.body, &write)?;
-                Ok((201, (*created).clone()))
+                Ok((201, created))
             }
             Verb::Update => {
                 let (object, created) = state.store.replace(&definition, &key, &write, &self.body)?;
-                Ok((if created { 201 } else { 200 }, (*object).clone()))
+                Ok((if created { 201 } else { 200 }, object))
             }
             Verb::Patch if self.is_apply() => {
                 let force = self.options.flag("force");
                 let (object, created) = state.store.apply(&definition, &key, &write, force, &self.body)?;
-                Ok((if created { 201 } else { 200 }, (*object).clone()))
+                Ok((if created { 201 } else { 200 }, object))
             }
             Verb::Patch if self.content_type.starts_with("application/merge-patch") => {
                 state.store.merge_patch(&definition, &key, &write, &self.body).map(found)
@@ -222,7 +222,7 @@ impl Call {
             }
             Verb::Delete => {
                 let (object, gone) = state.store.delete(&definition, &key, &self.preconditions(), now)?;
-                Ok((200, if gone { deleted(&definition, &object) } else { (*object).clone() }))
+                Ok((200, if gone { Arc::new(deleted(&definition, &object)) } else { object }))
             }
             Verb::DeleteCollection => self.delete_all(state, &definition, now),
         }
@@ -278,10 +278,8 @@ impl Call {
             metadata["continue"] = json!(format!("{list}-{}", offset + limit));
         }
         let kind = format!("{}List", definition.kind);
-        Ok((
-            200,
-            json!({"apiVersion": definition.api_version(), "kind": kind, "metadata": metadata, "items": items}),
-        ))
+        let list = json!({"apiVersion": definition.api_version(), "kind": kind, "metadata": metadata, "items": items});
+        Ok((200, Arc::new(list)))
     }
 
     fn delete_all(&self, state: &mut State, definition: &Definition, now: &str) -> Answer {
@@ -298,7 +296,8 @@ impl Call {
             };
             state.store.delete(definition, &key, &self.preconditions(), now)?;
         }
-        Ok((200, json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})))
+        let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+        Ok((200, Arc::new(done)))
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::definition::Definition;
 use super::failure::Failure;
-use super::fields::{merge, merge_patch, remove, without_empty_items, without_empty_lists};
+use super::fields::{Leaves, Paths, merge, merge_patch, remove, without_empty_items, without_empty_lists};
 use super::ownership::{Owners, Writer, owned_leaves};
 use super::settle::{
     bump_generation, check_uid, check_version, default_status, differs_in_spec, drop_empty, has_finalizers,
@@ -62,10 +62,19 @@ pub(super) enum Part {
 #[derive(Debug, Clone)]
 struct Stored {
     object: Arc<Value>,
+    /// What of it can be owned, which each write compares with.
+    leaves: Arc<Leaves>,
     owners: Owners,
     /// The status is only the schema's default, which a create fills in when reading. The next
     /// update saves it, so that it is a write even when it changes nothing.
     defaulted: bool,
+}
+
+/// What a write makes of an object, before it is known whether it changes anything.
+struct Settled {
+    object: Value,
+    leaves: Leaves,
+    owners: Owners,
 }
 
 /// Who writes which part, and when.
@@ -204,13 +213,15 @@ impl Store {
         if writer.apply {
             // What an applied object leaves to the schema belongs to nobody.
             definition.defaults.fill(&mut object);
-            owners.apply(writer, &without_empty_lists(leaves, &definition.shapes), &BTreeMap::new());
+            owners.apply(writer, &without_empty_lists(leaves, &definition.shapes), &Leaves::new());
         } else {
-            owners.update(writer, &BTreeMap::new(), &leaves);
+            owners.update(writer, &Leaves::new(), &leaves);
         }
         owners.stamp(writer, &definition.api_version(), now);
         let defaulted = default_status(definition, &mut object);
-        Ok(self.commit(key, Stored { object: Arc::new(object), owners, defaulted }, Happened::Added))
+        let leaves = Arc::new(owned_leaves(&object, &definition.shapes));
+        let stored = Stored { object: Arc::new(object), leaves, owners, defaulted };
+        Ok(self.commit(key, stored, Happened::Added))
     }
 
     /// PUT: the body is the wished object. True in the answer when it was created.
@@ -264,12 +275,11 @@ impl Store {
             default_status(definition, &mut proposed);
         }
         let settled = settle(definition, write.part, &live.object, proposed)?;
-        let old = owned_leaves(&live.object, &definition.shapes);
         let new = owned_leaves(&settled, &definition.shapes);
         let mut owners = live.owners.clone();
-        owners.update(&write.writer, &old, &new);
+        owners.update(&write.writer, &live.leaves, &new);
         owners.prune(&new);
-        self.finish(definition, key, &live, settled, owners, write)
+        self.finish(definition, key, &live, Settled { object: settled, leaves: new, owners }, write)
     }
 
     /// A merge patch. `metadata.resourceVersion` in it makes it a compare-and-swap.
@@ -311,26 +321,30 @@ impl Store {
         let wanted = only(definition, part, body);
         let shapes = &definition.shapes;
         let applied = without_empty_lists(owned_leaves(&wanted, shapes), shapes);
-        let old = owned_leaves(&live.object, shapes);
         let mut owners = live.owners.clone();
         if !force {
-            owners.conflicts(writer, &applied, &old)?;
+            owners.conflicts(writer, &applied, &live.leaves)?;
         }
         if part == Part::Main {
             check_uid(&live.object, body)?;
         }
         let mut kept = owners.of_others(writer);
         kept.extend(applied.keys().cloned());
-        let gone = owners.of(writer).into_iter().filter(|path| !kept.contains(path)).collect();
-        let mut merged = merge(&live.object, &wanted, shapes);
-        remove(&mut merged, &gone, &kept, shapes);
-        // A map that was applied as empty has just gone with its contents; a list of items stays away.
-        let mut merged = merge(&merged, &without_empty_items(&wanted, shapes), shapes);
+        let gone: Paths = owners.of(writer).into_iter().filter(|path| !kept.contains(path)).collect();
+        let mut merged = (*live.object).clone();
+        merge(&mut merged, &wanted, shapes);
+        if !gone.is_empty() {
+            remove(&mut merged, &gone, &kept, shapes);
+            // A map that was applied as empty has just gone with its contents; a list of items stays away.
+            merge(&mut merged, &without_empty_items(&wanted, shapes), shapes);
+        }
         definition.defaults.fill(&mut merged);
-        owners.apply(writer, &applied, &old);
+        owners.apply(writer, &applied, &live.leaves);
         let settled = settle(definition, part, &live.object, merged)?;
-        owners.prune(&owned_leaves(&settled, shapes));
-        Ok((self.finish(definition, key, &live, settled, owners, write)?, false))
+        let leaves = owned_leaves(&settled, shapes);
+        owners.prune(&leaves);
+        let settled = Settled { object: settled, leaves, owners };
+        Ok((self.finish(definition, key, &live, settled, write)?, false))
     }
 
     /// True when the object is gone, false when it waits for its finalizers.
@@ -369,7 +383,8 @@ impl Store {
         object["metadata"]["deletionGracePeriodSeconds"] = json!(0);
         bump_generation(&mut object);
         // This update saves the default too.
-        let stored = Stored { object: Arc::new(object), owners: live.owners, defaulted: false };
+        let stored =
+            Stored { object: Arc::new(object), leaves: live.leaves, owners: live.owners, defaulted: false };
         Ok((self.commit(key.clone(), stored, Happened::Modified), false))
     }
 
@@ -390,11 +405,13 @@ impl Store {
         definition: &Definition,
         key: &Key,
         live: &Stored,
-        mut settled: Value,
-        mut owners: Owners,
+        settled: Settled,
         write: &Write,
     ) -> Result<Arc<Value>, Failure> {
-        default_status(definition, &mut settled);
+        let Settled { object: mut settled, mut leaves, mut owners } = settled;
+        if default_status(definition, &mut settled) {
+            leaves = owned_leaves(&settled, &definition.shapes);
+        }
         if settled == *live.object && owners == live.owners && !live.defaulted {
             return Ok(live.object.clone());
         }
@@ -407,7 +424,7 @@ impl Store {
             settled["metadata"]["managedFields"] = owners.managed_fields();
             return Ok(Arc::new(settled));
         }
-        let stored = Stored { object: Arc::new(settled), owners, defaulted: false };
+        let stored = Stored { object: Arc::new(settled), leaves: Arc::new(leaves), owners, defaulted: false };
         Ok(self.commit(key.clone(), stored, Happened::Modified))
     }
 

@@ -324,7 +324,7 @@ async fn a_copy_in_another_namespace_does_not_take_the_vm() {
             let held = seen
                 .as_ref()
                 .is_some_and(|seen| seen.is_stalled("Conflict") && seen.ledger()["instance"].is_null());
-            if held { Ok(()) } else { Err(format!("{seen:?}")) }
+            if held { Ok(()) } else { Err(seen) }
         })
         .await;
     let told = world.api.list("events").into_iter().find(|event| {

@@ -375,7 +375,7 @@ impl World {
     pub async fn until(&self, name: &str, what: &str, wish: impl Fn(&Seen) -> bool) {
         self.wait(&format!("instance {name}: {what}"), || {
             let seen = self.api.get("itcareinstances", "shop", name).map(Seen);
-            seen.as_ref().is_some_and(&wish).then_some(()).ok_or_else(|| format!("{seen:#?}"))
+            if seen.as_ref().is_some_and(&wish) { Ok(()) } else { Err(seen) }
         })
         .await;
     }
@@ -384,7 +384,7 @@ impl World {
     pub async fn until_snapshot(&self, name: &str, what: &str, wish: impl Fn(&Seen) -> bool) {
         self.wait(&format!("snapshot {name}: {what}"), || {
             let seen = self.api.get("itcaresnapshots", "shop", name).map(Seen);
-            seen.as_ref().is_some_and(&wish).then_some(()).ok_or_else(|| format!("{seen:#?}"))
+            if seen.as_ref().is_some_and(&wish) { Ok(()) } else { Err(seen) }
         })
         .await;
     }
@@ -393,7 +393,7 @@ impl World {
     pub async fn until_gone(&self, resource: &str, name: &str) {
         self.wait(&format!("{resource} {name} is gone"), || {
             let seen = self.api.get(resource, "shop", name).map(Seen);
-            if seen.is_none() { Ok(()) } else { Err(format!("{seen:#?}")) }
+            seen.map_or(Ok(()), Err)
         })
         .await;
     }
@@ -408,7 +408,7 @@ impl World {
     }
 
     /// Waits, at most two virtual hours, for a condition; prints what was seen and called when it fails.
-    pub async fn wait(&self, what: &str, condition: impl Fn() -> Result<(), String>) {
+    pub async fn wait<E: std::fmt::Debug>(&self, what: &str, condition: impl Fn() -> Result<(), E>) {
         let begun = tokio::time::Instant::now();
         loop {
             match condition() {
@@ -416,7 +416,7 @@ impl World {
                 Err(_) if begun.elapsed() < Duration::from_secs(2 * 3600) => {
                     sleep(Duration::from_millis(250)).await
                 }
-                Err(seen) => panic!("not within two hours: {what}; seen: {seen}\ncalls:\n{}", self.tail()),
+                Err(seen) => panic!("not within two hours: {what}; seen: {seen:#?}\ncalls:\n{}", self.tail()),
             }
         }
     }
@@ -429,10 +429,10 @@ impl World {
     /// Lets time pass until nothing has been changed for a while.
     pub async fn quiet(&self) {
         // The Lease moves all the time, and Events are told, not done.
-        let ours =
-            |write: &itcare_lab::memory::Recorded| write.resource != "leases" && write.resource != "events";
-        let mark =
-            |world: &Self| (world.changes().len(), world.api.writes().into_iter().filter(ours).count());
+        let ours = |request: &itcare_lab::memory::Recorded| {
+            request.is_write() && request.resource != "leases" && request.resource != "events"
+        };
+        let mark = |world: &Self| (world.changes().len(), world.api.count(ours));
         let mut last = mark(self);
         let mut since = tokio::time::Instant::now();
         let begun = since;

@@ -122,8 +122,8 @@ impl Sim {
 
     /// The running actions, by id.
     pub fn running(&self) -> Vec<ActionRecord> {
-        let actions = self.actions();
-        actions.into_iter().filter(|action| action.state == ActionState::Running).collect()
+        let world = self.settled();
+        world.actions.values().filter(|action| action.state == ActionState::Running).cloned().collect()
     }
 
     /// The snapshot of an instance; the newest, if the slot is not single.

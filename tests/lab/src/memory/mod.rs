@@ -183,6 +183,11 @@ impl MemoryApi {
         self.state().journal.iter().filter(|request| request.is_write()).cloned().collect()
     }
 
+    /// How many requests of the journal are such: for those who look often.
+    pub fn count(&self, such: impl Fn(&Recorded) -> bool) -> usize {
+        self.state().journal.iter().filter(|request| such(request)).count()
+    }
+
     /// Empties the journal.
     pub fn clear_journal(&self) {
         let mut state = self.state();

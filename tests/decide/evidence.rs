@@ -1,7 +1,7 @@
 //! Which action may come of our call (DESIGN 5.2, step 5), clause by clause.
 
-use itcare_operator::decide::evidence::{is_late, may_be_made_by, possibly_ours};
-use itcare_operator::model::{Action, ActionId, Fence, HostName, Listed, OperationKind};
+use itcare_operator::decide::evidence::{is_late, may_be_made_by, may_still_act, possibly_ours};
+use itcare_operator::model::{Action, ActionId, ActionStatus, Fence, HostName, Listed, OperationKind};
 
 use crate::fixture::{FENCE_ACTION, NAME, SEND_WINDOW, US, action, intent, site, twin, wall_at};
 
@@ -124,5 +124,21 @@ fn a_vm_may_be_of_our_making_unless_its_birth_contradicts() {
     }
     for (made, late) in [(None, false), (Some(-300), false), (Some(-299), true)] {
         assert_eq!(is_late(&vm(made, None), &intent), late, "made at {made:?}");
+    }
+}
+
+#[test]
+fn an_action_may_still_act_while_it_runs_or_nobody_knows() {
+    let odd = || ActionStatus::Other("PAUSED".to_owned());
+    for (sentence, action, expected) in [
+        ("it runs", ours(), true),
+        ("it runs, and was there before the call", Action { id: FENCE_ACTION, ..ours() }, true),
+        ("it ended well", Action { status: ActionStatus::Success, ..ours() }, false),
+        ("it failed", Action { status: ActionStatus::Error, ..ours() }, false),
+        ("a status that nobody knows", Action { status: odd(), ..ours() }, true),
+        ("one that ended", Action { status: odd(), completed_at: Some(wall_at(-500)), ..ours() }, false),
+        ("one that was there before the call", Action { status: odd(), id: FENCE_ACTION, ..ours() }, false),
+    ] {
+        assert_eq!(may_still_act(&action, &intent(OperationKind::Reset)), expected, "{sentence}");
     }
 }

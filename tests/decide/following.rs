@@ -2,7 +2,7 @@
 //! (DESIGN 5.3, 8).
 
 use itcare_operator::crd::Reason;
-use itcare_operator::crd::instance::ResizePolicy;
+use itcare_operator::crd::instance::{DriftPolicy, ResizePolicy};
 use itcare_operator::decide::decision::Need;
 use itcare_operator::decide::{Step, Wake};
 use itcare_operator::model::{
@@ -427,4 +427,29 @@ fn a_success_for_an_older_wish_is_over_at_once() {
     assert!(case.next().status.operation.is_some(), "its effect may lag");
     case.edits(|spec| spec.size = Some("8cpu8gb".to_owned()));
     assert_eq!(case.next().status.operation, None, "there is nothing that its effect could be compared with");
+}
+
+/// The spec was `Running`, was edited to `Stopped`, and back while the stop was carried out.
+#[test]
+fn a_wish_that_is_taken_back_while_it_is_carried_out_is_sent_also_where_drift_is_only_told() {
+    for (policy, taken_back, expected) in [
+        (DriftPolicy::Report, true, "send Start"),
+        (DriftPolicy::Report, false, "Ready Stopped"),
+        (DriftPolicy::Correct, true, "send Start"),
+    ] {
+        let mut case = Case::managed_with(|case| {
+            case.spec.drift_policy = policy;
+            case.spec.power_state = Some(PowerState::Running);
+        });
+        case.operates(OperationKind::Stop, Some(ACTION));
+        case.memory.effect_end = NOW - seconds(30);
+        case.object.generation += i64::from(taken_back);
+        case.shows(|detail| detail.state = InstanceState::Inactive);
+        case.read(ended(ActionStatus::Success));
+        let mut decision = case.next();
+        while matches!(decision.step, Step::SaveLedger { .. }) && case.write(&decision) {
+            decision = case.next();
+        }
+        assert_eq!(says(&decision), expected, "{policy:?}, taken back: {taken_back}");
+    }
 }

@@ -34,6 +34,7 @@ mod outcome;
 mod preflight;
 mod reset;
 mod resume;
+mod sight;
 mod validation;
 
 mod snapshot_admission;

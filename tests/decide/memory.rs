@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use itcare_operator::decide::Memory;
-use itcare_operator::model::{ActionId, FailureClass};
+use itcare_operator::model::{ActionId, FailureClass, OperationKind, OperationResult};
 use jiff::Timestamp;
+
+use crate::fixture::last_operation;
 
 const ONE: ActionId = ActionId::new(1);
 const OTHER: ActionId = ActionId::new(2);
@@ -59,4 +61,34 @@ fn failures_are_counted_in_a_row_and_timed_by_their_kind() {
     memory.has_no_failure();
     assert_eq!(memory, Memory::default(), "nothing is left of them");
     assert_eq!(memory.failing(FailureClass::Unauthenticated, seconds(40)), seconds(0));
+}
+
+#[test]
+fn trouble_lasts_until_its_operation_ends_well_and_a_stop_ends_that_of_a_deletion() {
+    let end = |kind, result| last_operation(kind, result, 60, 3);
+    let refused = [OperationKind::Delete, OperationKind::Resize];
+    let troubled = || {
+        let mut memory = Memory::default();
+        for kind in refused {
+            memory.ended(&end(kind, OperationResult::Refused));
+        }
+        assert_eq!(memory.trouble.keys().copied().collect::<Vec<_>>().len(), 2);
+        memory
+    };
+    for (kind, result, left) in [
+        (OperationKind::Stop, OperationResult::Succeeded, vec![OperationKind::Resize]),
+        (OperationKind::Stop, OperationResult::Failed, refused.to_vec()),
+        (OperationKind::Start, OperationResult::Succeeded, refused.to_vec()),
+        (OperationKind::Resize, OperationResult::Succeeded, vec![OperationKind::Delete]),
+    ] {
+        let mut memory = troubled();
+        memory.ended(&end(kind, result));
+        for refused in refused {
+            assert_eq!(
+                memory.trouble.contains_key(&refused),
+                left.contains(&refused),
+                "{kind} {result:?}: {refused}"
+            );
+        }
+    }
 }

@@ -441,3 +441,30 @@ fn a_slot_without_our_mark_is_ours_only_where_it_shows_no_description_at_all() {
         assert_eq!(saved(&decision).snapshot.is_some(), ours, "{description:?}");
     }
 }
+
+#[test]
+fn what_a_failed_action_left_in_the_slot_is_ours_if_it_bears_our_mark() {
+    let failed = || {
+        let mut case = unclear();
+        case.operates(OperationKind::TakeSnapshot, Some(ACTION));
+        case.read(trace(ActionStatus::Error));
+        case
+    };
+    let mut ours = failed();
+    ours.fills(new_slot());
+    let decision = ours.next();
+    assert_eq!(says(&decision), "save");
+    assert_eq!(saved(&decision).snapshot, Some(snapshot_id()));
+    assert!(decision.notes.iter().any(|note| note.warning && note.message.contains("which is kept")));
+    for (sentence, change) in [
+        ("empty", (|_| {}) as fn(&mut SnapshotCase)),
+        ("somebody else's", |case| case.fills(foreign_slot())),
+        ("ours without a mark: another's", |case| case.fills(Slot { description: None, ..new_slot() })),
+    ] {
+        let mut case = failed();
+        change(&mut case);
+        let decision = case.next();
+        assert_eq!(says(&decision), "save", "{sentence}");
+        assert_eq!(saved(&decision).snapshot, None, "{sentence}");
+    }
+}

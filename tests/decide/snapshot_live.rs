@@ -194,3 +194,30 @@ fn a_recovery_that_comes_after_the_end_leaves_a_receipt() {
     let receipt = decision.status.handled_requests.get(&OneShot::Recover).expect("a receipt");
     assert_eq!(receipt.result, OperationResult::Expired);
 }
+
+/// At rest, and a look at the slot is due.
+fn due() -> SnapshotCase {
+    let mut case = SnapshotCase::taken();
+    case.slot_due = NOW;
+    case.cloud.slot = Observed::Unknown;
+    case
+}
+
+#[test]
+fn one_routine_look_that_fails_says_nothing_and_any_other_does() {
+    let fails = |case: &mut SnapshotCase| case.failed(Need::Slot(VM), FailureClass::Transient, Some(503));
+    let mut routine = due();
+    fails(&mut routine);
+    assert_eq!(says(&routine.next()), "Ready Available");
+    let mut asked = due();
+    asked.object.reconcile_requested = Some("now".to_owned());
+    fails(&mut asked);
+    assert_eq!(says(&asked.next()), "Working ProgressingWithRetry", "somebody waits for this one");
+    let mut edited = due();
+    edited.object.generation += 1;
+    fails(&mut edited);
+    assert_eq!(says(&edited.next()), "Working ProgressingWithRetry", "nothing was said of this generation");
+    let mut reads = due();
+    reads.cloud.failures.clear();
+    assert_eq!(says(&reads.next()), "read slot");
+}

@@ -280,3 +280,66 @@ fn the_slot_timeout_is_read_as_written() {
         assert_eq!(slot_timeout(&spec).as_secs(), expected, "{text}");
     }
 }
+
+/// The slot is empty, but a first call was refused as if it were taken.
+fn refused_as_taken() -> SnapshotCase {
+    let mut case = SnapshotCase::fresh();
+    (case.object.has_finalizer, case.object.has_ledger) = (true, true);
+    case.operated(OperationKind::TakeSnapshot, OperationResult::Refused, 30);
+    case.last().message = Some("HTTP 409: slot taken".to_owned());
+    case
+}
+
+const REFUSED_AS_TAKEN: &[Row] = &[
+    ("it is asked for once more", |_| {}, "send TakeSnapshot"),
+    (
+        "it has waited too long",
+        |case| case.memory.slot_seen = Some(NOW - case.slot_timeout),
+        "Stalled SlotTaken",
+    ),
+    (
+        "not quite too long",
+        |case| case.memory.slot_seen = Some(NOW - case.slot_timeout + seconds(1)),
+        "send TakeSnapshot",
+    ),
+    ("a taken slot is its end", |case| case.spec.on_slot_taken = SlotPolicy::Fail, "Stalled SlotTaken"),
+    (
+        "it was refused for another reason, long ago",
+        |case| {
+            case.operated(OperationKind::TakeSnapshot, OperationResult::Refused, 3600);
+            case.last().message = Some("HTTP 422: no".to_owned());
+            case.memory.slot_seen = Some(NOW - case.slot_timeout);
+        },
+        "send TakeSnapshot",
+    ),
+    (
+        "it failed: that says nothing of the slot",
+        |case| {
+            case.operated(OperationKind::TakeSnapshot, OperationResult::Failed, 3600);
+            case.last().message = Some("HTTP 409: slot taken".to_owned());
+            case.memory.slot_seen = Some(NOW - case.slot_timeout);
+        },
+        "send TakeSnapshot",
+    ),
+];
+
+#[test]
+fn an_empty_slot_that_is_refused_as_taken_is_not_asked_for_without_end() {
+    table(refused_as_taken, REFUSED_AS_TAKEN);
+    // What once counted as taken is forgotten with the first look that finds it free.
+    let mut free = SnapshotCase::fresh();
+    free.memory.slot_seen = Some(NOW - seconds(60));
+    assert_eq!(free.next().memory.slot_seen, None);
+    for (result, words) in
+        [(OperationResult::Failed, "HTTP 409: slot taken"), (OperationResult::Refused, "HTTP 422: no")]
+    {
+        let mut other = refused_as_taken();
+        other.operated(OperationKind::TakeSnapshot, result, 3600);
+        other.last().message = Some(words.to_owned());
+        other.memory.slot_seen = Some(NOW - seconds(60));
+        assert_eq!(other.next().memory.slot_seen, None, "{result:?} {words}");
+    }
+    let mut counts = refused_as_taken();
+    counts.memory.slot_seen = Some(NOW - seconds(60));
+    assert_eq!(counts.next().memory.slot_seen, Some(NOW - seconds(60)));
+}

@@ -12,7 +12,7 @@ use itcare_operator::model::{
 use crate::fixture::{
     ACTION, Case, NAME, NOW, VM, action, attempt, detail, failure, receipt, seconds, wall_at,
 };
-use crate::table::{Row, message, saved, says, table};
+use crate::table::{Row, message, saved, says, stands, table};
 
 /// A VM of ours at rest, whose detail was read some passes ago.
 fn resting() -> Case {
@@ -187,6 +187,7 @@ fn nothing_of_a_vm_that_is_gone_is_shown_by_who_observes_it() {
     assert_eq!(after.handled_requests, case.status.handled_requests);
     assert_eq!(after.last_handled_reconcile_at, case.status.last_handled_reconcile_at);
     assert_eq!(after.last_operation, case.status.last_operation);
+    assert_eq!(after.operation, case.status.operation, "whoever manages it again follows that to its end");
 }
 
 /// An object that waits for somebody else's action, as the last pass said.
@@ -323,6 +324,7 @@ fn what_was_sent_with_a_creation_is_not_what_the_spec_has_become_since() {
     let mut decision = case.next();
     assert_eq!(says(&decision), "save");
     assert_eq!(saved(&decision).locked.as_deref(), Some("0123456789abcdef"), "as it was sent");
+    assert_eq!(stands(&decision.status.conditions), "Stalled InvalidSpec", "told with the very write");
     case.write(&decision);
     decision = case.next();
     assert_eq!(says(&decision), "Stalled InvalidSpec");

@@ -278,7 +278,7 @@ fn a_snapshot_is_shown_on_its_instance_until_it_ends_and_the_pass_wakes_for_that
 /// An adopted VM whose ledger keeps what it was made with; the spec then changes, as a wiped status lets it.
 #[test]
 fn what_a_vm_was_made_with_is_compared_with_what_is_asked_for() {
-    let rows: &[(&str, fn(&mut Case), &str)] = &[
+    let rows: &[Row] = &[
         ("nothing changes", |_| {}, "Ready Running"),
         ("the platform", |case| case.spec.platform = Some("win2022".to_owned()), "Stalled InvalidSpec"),
         ("the region", |case| case.spec.region = Some("EW".to_owned()), "Stalled InvalidSpec"),

@@ -153,6 +153,16 @@ impl Drop for Replica {
     }
 }
 
+/// An API server that knows our definitions, on a clock that begins then.
+fn cluster_at(start: Timestamp) -> MemoryApi {
+    let clock = Clock::starting_at(start);
+    let api = MemoryApi::with_clock(move || clock.now().wall);
+    for definition in DEFINITIONS.iter() {
+        api.define(definition);
+    }
+    api
+}
+
 impl World {
     /// Actions take two seconds.
     pub fn new() -> Self {
@@ -166,15 +176,10 @@ impl World {
             .with_default_directive(tracing_subscriber::filter::LevelFilter::OFF.into())
             .from_env_lossy();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-        // The shell must not be able to tell the two clocks apart.
-        let clock = Clock::starting_at(START.parse().expect("a time"));
-        let api = MemoryApi::with_clock(move || clock.now().wall);
-        for definition in DEFINITIONS.iter() {
-            api.define(definition);
-        }
         Self {
             sim: Sim::new(config),
-            api,
+            // The shell must not be able to tell the two clocks apart.
+            api: cluster_at(START.parse().expect("a time")),
             setup: Setup::default(),
             early: Early::default(),
             replicas: AtomicU64::new(0),
@@ -183,16 +188,11 @@ impl World {
 
     /// Another cluster, with its own API server and cluster id, on the same account of the same cloud.
     pub fn beside(&self, cluster: &str) -> Self {
-        let clock = Clock::starting_at(self.now());
-        let api = MemoryApi::with_clock(move || clock.now().wall);
-        for definition in DEFINITIONS.iter() {
-            api.define(definition);
-        }
         let setup = Setup { cluster: cluster.to_owned(), ..self.setup.clone() };
         // Two processes never draw the same attempt.
         Self {
             sim: self.sim.clone(),
-            api,
+            api: cluster_at(self.now()),
             setup,
             early: Arc::clone(&self.early),
             replicas: AtomicU64::new(1_000),
@@ -358,7 +358,7 @@ impl World {
 
     /// How many requests of that operation came.
     pub fn count(&self, operation: Operation) -> usize {
-        self.sim.journal().iter().filter(|entry| entry.operation == operation).count()
+        self.sim.count(|entry| entry.operation == operation)
     }
 
     /// The changes as words, for comparison with what was expected.
@@ -432,7 +432,8 @@ impl World {
         let ours = |request: &itcare_lab::memory::Recorded| {
             request.is_write() && request.resource != "leases" && request.resource != "events"
         };
-        let mark = |world: &Self| (world.changes().len(), world.api.count(ours));
+        let changes = |entry: &Entry| entry.operation.is_mutating();
+        let mark = |world: &Self| (world.sim.count(changes), world.api.count(ours));
         let mut last = mark(self);
         let mut since = tokio::time::Instant::now();
         let begun = since;

@@ -158,6 +158,11 @@ impl Sim {
         self.settled().journal.entries.clone()
     }
 
+    /// How many requests of the journal are such: for those who look often.
+    pub fn count(&self, such: impl Fn(&Entry) -> bool) -> usize {
+        self.settled().journal.entries.iter().filter(|entry| such(entry)).count()
+    }
+
     /// The requests with a larger number than this: for those who look often.
     pub fn journal_after(&self, seq: u64) -> Vec<Entry> {
         let world = self.settled();

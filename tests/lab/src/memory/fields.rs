@@ -36,7 +36,7 @@ pub(super) enum Shape {
     Atomic,
 }
 
-/// The shape of a value and of what is in it. Only what is not the default is kept, so that most ways down end soon.
+/// The shape of a value and of what is in it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shapes {
     own: Option<Shape>,
@@ -77,23 +77,13 @@ impl Shapes {
             self.own = shape;
         }
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-            let mut below = self.fields.remove(name).unwrap_or_default();
-            below.learn(property);
-            if !below.is_default() {
-                self.fields.insert(name.clone(), below);
-            }
+            self.fields.entry(name.clone()).or_default().learn(property);
         }
-        for (part, of) in [("items", &mut self.items), ("additionalProperties", &mut self.any)] {
+        for (part, below) in [("items", &mut self.items), ("additionalProperties", &mut self.any)] {
             if schema[part].is_object() {
-                let mut below = of.take().unwrap_or_default();
-                below.learn(&schema[part]);
-                *of = Some(below).filter(|below| !below.is_default());
+                below.get_or_insert_default().learn(&schema[part]);
             }
         }
-    }
-
-    fn is_default(&self) -> bool {
-        self.own.is_none() && self.fields.is_empty() && self.any.is_none() && self.items.is_none()
     }
 
     pub(super) fn field(&self, name: &str) -> &Self {
@@ -147,22 +137,14 @@ pub(super) fn without_empty_items(value: &Value, shapes: &Shapes) -> Value {
 pub(super) fn collect(value: &Value, shapes: &Shapes, path: &mut Path, found: &mut Leaves) {
     match (value, &shapes.own) {
         (Value::Object(fields), None) if !fields.is_empty() => {
-            for (name, inner) in fields {
-                path.push(Step::Field(name.as_str().into()));
-                collect(inner, shapes.field(name), path, found);
-                path.pop();
-            }
+            collect_fields(fields, shapes, path, found);
         }
         (Value::Array(items), Some(shape @ (Shape::Keyed(_) | Shape::Set))) if !items.is_empty() => {
             for item in items {
                 path.push(step(item, shape));
                 if let (Shape::Keyed(_), Value::Object(fields)) = (shape, item) {
                     found.insert(path.clone(), Value::Null);
-                    for (name, inner) in fields {
-                        path.push(Step::Field(name.as_str().into()));
-                        collect(inner, shapes.item().field(name), path, found);
-                        path.pop();
-                    }
+                    collect_fields(fields, shapes.item(), path, found);
                 } else {
                     found.insert(path.clone(), item.clone());
                 }
@@ -175,6 +157,14 @@ pub(super) fn collect(value: &Value, shapes: &Shapes, path: &mut Path, found: &m
                 found.insert(path.clone(), value.clone());
             }
         }
+    }
+}
+
+fn collect_fields(fields: &Map<String, Value>, shapes: &Shapes, path: &mut Path, found: &mut Leaves) {
+    for (name, inner) in fields {
+        path.push(Step::Field(name.as_str().into()));
+        collect(inner, shapes.field(name), path, found);
+        path.pop();
     }
 }
 

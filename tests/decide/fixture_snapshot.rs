@@ -263,6 +263,12 @@ impl SnapshotCase {
         self.status.last_operation = Some(last_operation(kind, result, ago, self.object.generation));
     }
 
+    /// The last call for a snapshot ended like this, in these words.
+    pub fn took(&mut self, result: OperationResult, ago: i64, words: &str) {
+        self.operated(OperationKind::TakeSnapshot, result, ago);
+        self.last().message = Some(words.to_owned());
+    }
+
     /// ITCare refused the call of the standing intent, this long ago.
     pub fn was_refused(&mut self, kind: OperationKind, ago: i64) {
         self.operated(kind, OperationResult::Refused, ago);

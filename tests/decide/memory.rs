@@ -72,7 +72,7 @@ fn trouble_lasts_until_its_operation_ends_well_and_a_stop_ends_that_of_a_deletio
         for kind in refused {
             memory.ended(&end(kind, OperationResult::Refused));
         }
-        assert_eq!(memory.trouble.keys().copied().collect::<Vec<_>>().len(), 2);
+        assert_eq!(memory.trouble.len(), 2);
         memory
     };
     for (kind, result, left) in [

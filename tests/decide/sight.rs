@@ -68,25 +68,27 @@ fn what_rests_is_out_of_sight_once_no_list_comes_in_for_long() {
     table(resting, OUT_OF_SIGHT);
 }
 
+/// At rest, out of sight, and told so.
+fn out_of_sight(class: FailureClass, told: &str) -> Case {
+    let mut case = resting();
+    unlisted(&mut case, 200, class);
+    let lost = case.next();
+    assert_eq!(says(&lost), told);
+    assert!(case.write(&lost), "that is a change");
+    case
+}
+
 #[test]
 fn what_is_out_of_sight_stays_so_without_a_read_also_in_another_process() {
-    let mut case = resting();
-    unlisted(&mut case, 200, FailureClass::Transient);
-    let lost = case.next();
-    assert_eq!(says(&lost), "Unseen ProgressingWithRetry");
-    assert!(case.write(&lost), "that is a change");
+    let mut case = out_of_sight(FailureClass::Transient, "Unseen ProgressingWithRetry");
     case.memory = Memory::default();
     let again = case.next();
-    assert_eq!((says(&again), &again.status), ("Unseen ProgressingWithRetry".to_owned(), &lost.status));
+    assert_eq!((says(&again), &again.status), ("Unseen ProgressingWithRetry".to_owned(), &case.status));
 }
 
 #[test]
 fn what_is_stalled_is_not_taken_for_out_of_sight() {
-    let mut case = resting();
-    unlisted(&mut case, 200, FailureClass::Forbidden);
-    let denied = case.next();
-    assert_eq!(says(&denied), "Stalled PermissionDenied");
-    case.write(&denied);
+    let mut case = out_of_sight(FailureClass::Forbidden, "Stalled PermissionDenied");
     case.later(seconds(60));
     case.memory = Memory::default();
     case.cloud.unlisted = None;
@@ -97,10 +99,7 @@ fn what_is_stalled_is_not_taken_for_out_of_sight() {
 
 #[test]
 fn the_list_that_comes_in_again_makes_it_ready_without_a_detail() {
-    let mut case = resting();
-    unlisted(&mut case, 200, FailureClass::Transient);
-    let lost = case.next();
-    case.write(&lost);
+    let mut case = out_of_sight(FailureClass::Transient, "Unseen ProgressingWithRetry");
     case.later(seconds(60));
     case.cloud.unlisted = None;
     case.cloud.detail = Observed::Unknown;
@@ -119,6 +118,13 @@ fn observing() -> Case {
     case
 }
 
+/// The read of its detail fails.
+fn detail_fails(case: &mut Case) {
+    case.spec.instance_id = Some(VM.get());
+    case.cloud.detail = Observed::Unknown;
+    case.failed(Need::Detail(VM), FailureClass::Transient, Some(503));
+}
+
 const OBSERVED: &[Row] = &[
     (
         "lists do not come in for long",
@@ -135,22 +141,12 @@ const OBSERVED: &[Row] = &[
         },
         "read detail",
     ),
-    (
-        "one read that fails says nothing while all was well",
-        |case| {
-            case.spec.instance_id = Some(VM.get());
-            case.cloud.detail = Observed::Unknown;
-            case.failed(Need::Detail(VM), FailureClass::Transient, Some(503));
-        },
-        "Ready Running",
-    ),
+    ("one read that fails says nothing while all was well", detail_fails, "Ready Running"),
     (
         "where a look is asked for it does",
         |case| {
-            case.spec.instance_id = Some(VM.get());
+            detail_fails(case);
             case.object.reconcile_requested = Some("now".to_owned());
-            case.cloud.detail = Observed::Unknown;
-            case.failed(Need::Detail(VM), FailureClass::Transient, Some(503));
         },
         "Working ProgressingWithRetry",
     ),
@@ -200,7 +196,6 @@ fn waiting() -> Case {
     case.write(&decision);
     case.memory.running_seen = Some(NOW + seconds(1));
     case.later(seconds(60));
-    case.runs(&[action()]);
     case.cloud.running = Observed::Present { value: vec![action()], at: case.now.mono };
     case
 }

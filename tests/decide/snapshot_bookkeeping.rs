@@ -107,8 +107,7 @@ fn a_slot_that_was_taken_is_looked_at_again_and_any_other_refusal_is_not() {
         [("HTTP 409: slot taken", "send TakeSnapshot"), ("HTTP 422: no", "Stalled Rejected")]
     {
         let mut case = SnapshotCase::fresh();
-        case.operated(OperationKind::TakeSnapshot, OperationResult::Refused, 60);
-        case.last().message = Some(words.to_owned());
+        case.took(OperationResult::Refused, 60, words);
         assert_eq!(case.says(), expected, "{words}");
     }
 }

@@ -285,8 +285,7 @@ fn the_slot_timeout_is_read_as_written() {
 fn refused_as_taken() -> SnapshotCase {
     let mut case = SnapshotCase::fresh();
     (case.object.has_finalizer, case.object.has_ledger) = (true, true);
-    case.operated(OperationKind::TakeSnapshot, OperationResult::Refused, 30);
-    case.last().message = Some("HTTP 409: slot taken".to_owned());
+    case.took(OperationResult::Refused, 30, "HTTP 409: slot taken");
     case
 }
 
@@ -306,8 +305,7 @@ const REFUSED_AS_TAKEN: &[Row] = &[
     (
         "it was refused for another reason, long ago",
         |case| {
-            case.operated(OperationKind::TakeSnapshot, OperationResult::Refused, 3600);
-            case.last().message = Some("HTTP 422: no".to_owned());
+            case.took(OperationResult::Refused, 3600, "HTTP 422: no");
             case.memory.slot_seen = Some(NOW - case.slot_timeout);
         },
         "send TakeSnapshot",
@@ -315,8 +313,7 @@ const REFUSED_AS_TAKEN: &[Row] = &[
     (
         "it failed: that says nothing of the slot",
         |case| {
-            case.operated(OperationKind::TakeSnapshot, OperationResult::Failed, 3600);
-            case.last().message = Some("HTTP 409: slot taken".to_owned());
+            case.took(OperationResult::Failed, 3600, "HTTP 409: slot taken");
             case.memory.slot_seen = Some(NOW - case.slot_timeout);
         },
         "send TakeSnapshot",
@@ -334,8 +331,7 @@ fn an_empty_slot_that_is_refused_as_taken_is_not_asked_for_without_end() {
         [(OperationResult::Failed, "HTTP 409: slot taken"), (OperationResult::Refused, "HTTP 422: no")]
     {
         let mut other = refused_as_taken();
-        other.operated(OperationKind::TakeSnapshot, result, 3600);
-        other.last().message = Some(words.to_owned());
+        other.took(result, 3600, words);
         other.memory.slot_seen = Some(NOW - seconds(60));
         assert_eq!(other.next().memory.slot_seen, None, "{result:?} {words}");
     }
